@@ -1,0 +1,8 @@
+//! The gateway: one line per machine from port to spool, an uplink that empties the spool, and a
+//! page that shows it. The binary is `main.rs`; this library is what it and the tests are made of.
+//!
+//! Rooms know [`words`] and not each other. Only `line` knows port, framing, pipeline and spool
+//! together, only the commands in `cli` know lines, uplink and web together, and `web` reads state
+//! but never reaches into a line.
+
+pub mod words;

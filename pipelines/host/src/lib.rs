@@ -1,0 +1,1 @@
+//! Loads, binds and runs stages: the only place that knows a WebAssembly engine.

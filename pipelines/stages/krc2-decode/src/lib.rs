@@ -1,0 +1,1 @@
+//! The stage krc2-decode.

@@ -1,0 +1,1 @@
+//! End to end tests: real ports, real brokers, a real browser.
