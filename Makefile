@@ -1,0 +1,31 @@
+# The front door. `make demo` shows it, `make test` proves it.
+.DEFAULT_GOAL := help
+.PHONY: help build demo test bench stages page setup clean
+
+help:      ## this list
+	@grep -E '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+demo: build ## builds all of it, then runs a simulated robot, a broker and the dashboard
+	target/release/retrotap demo
+
+build: setup stages page ## stages, page and target/release/retrotap
+	cargo build --release --locked -p retrotap
+
+test:      ## installs what the tests need and runs them all
+	@tests/support/run.sh
+
+bench: build ## what this machine can carry, each figure beside its budget
+	target/release/retrotap bench
+
+setup:
+	@tests/support/setup.sh build
+
+stages:
+	cargo run --quiet --locked -p retrotap-host --features build --bin build-stages
+
+page:
+	cd ui && npm ci --no-audit --no-fund --loglevel=error && npm run build
+
+clean:     ## what was built
+	cargo clean
+	rm -rf ui/dist ui/node_modules

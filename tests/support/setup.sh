@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Installs what a build, or the tests, need beyond Rust, Node, Java and gcc.
+#   setup.sh build   a target for the stages (by rustup, else Debian's own Rust for WebAssembly)
+#   setup.sh test    that, a broker, a browser, a dissector for captures, and cargo-deny
+# Installs Debian packages as root or with sudo; where neither is possible it prints the line to run.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+say() { printf 'setup: %s\n' "$*"; }
+
+need_tool() { # tool, what it is for
+  command -v "$1" >/dev/null 2>&1 || { say "$1 is missing: $2"; exit 1; }
+}
+
+install_debian() { # packages…
+  local missing=()
+  for package in "$@"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  local line="apt-get install -y --no-install-recommends ${missing[*]}"
+  local as=()
+  if [ "$(id -u)" != 0 ]; then
+    if sudo -n true 2>/dev/null; then as=(sudo); else
+      say "these Debian packages are missing; run as root: $line"
+      exit 1
+    fi
+  fi
+  say "installing ${missing[*]}"
+  "${as[@]}" apt-get update -q >/dev/null
+  # shellcheck disable=SC2086
+  DEBIAN_FRONTEND=noninteractive "${as[@]}" $line >/dev/null
+}
+
+stage_target() {
+  rustup target list --installed 2>/dev/null | grep -qx wasm32v1-none && return 0
+  timeout 120 rustup target add wasm32v1-none >/dev/null 2>&1 && return 0
+  install_debian rustc-web cargo-web rust-web-src lld-22
+}
+
+need_tool cargo "install Rust 1.95 or newer, https://rustup.rs"
+need_tool npm "install Node 20 or newer, https://nodejs.org"
+need_tool cc "install a C compiler, for Debian: apt-get install gcc libc6-dev"
+stage_target
+if [ "${1:-build}" = test ]; then
+  install_debian mosquitto mosquitto-clients tshark chromium
+  if ! target/tools/bin/cargo-deny --version >/dev/null 2>&1; then
+    say "building cargo-deny (some minutes, once)"
+    cargo install --quiet --locked --root target/tools --version 0.20.2 cargo-deny
+  fi
+fi
