@@ -1,0 +1,494 @@
+//! A real listener, and clients that write HTTP by hand.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::status::{LineStatus, MachineStatus, RecordText, UplinkState, UplinkStatus};
+use super::*;
+use crate::words::LineState;
+
+/// Long enough for a busy machine; only ever waited for when something is broken.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Numbers as a record has them: `84.00` must not come out as `84.0`.
+const RECORD: &str =
+    r#"{"v":1,"record":"axes","seq":7,"fields":{"axis_3_deg":84.00,"axis_1_deg":-1e-2}}"#;
+
+fn a_status(frames: u64) -> Status {
+    Status {
+        t: "2026-11-20T10:55:00.123456789Z".into(),
+        uptime_s: 12.5,
+        gateway: "cell-3".into(),
+        simulated: true,
+        machines: vec![MachineStatus {
+            id: "robot-1".into(),
+            adapter: "kuka-krc2".into(),
+            title: "KUKA KR C2".into(),
+            line: LineStatus {
+                state: LineState::Running,
+                since: "2026-11-20T10:54:00Z".into(),
+                detail: String::new(),
+            },
+            stale_after_s: 0.2,
+            frame_age_s: Some(0.012),
+            frames,
+            frames_per_s: 106.4,
+            rejected: BTreeMap::from([("axis-limits/out_of_range".into(), 3)]),
+            skipped_bytes: BTreeMap::from([("no_match".into(), 9)]),
+            line_errors: BTreeMap::new(),
+            dropped_records: 0,
+            ranges: BTreeMap::from([("axis_1_deg".into(), [-185.0, 185.0])]),
+            records: BTreeMap::from([("axes".into(), RecordText::new(RECORD.into()))]),
+            record_ages_s: BTreeMap::from([("axes".into(), 0.012)]),
+        }],
+        uplink: UplinkStatus {
+            state: UplinkState::Connected,
+            url: "mqtt://127.0.0.1:1883".into(),
+            detail: String::new(),
+            unreleased_records: 3,
+            oldest_unreleased_age_s: Some(0.01),
+        },
+        taken_at: Instant::now(),
+    }
+}
+
+struct Gateway {
+    address: SocketAddr,
+    state: watch::Sender<Arc<Status>>,
+    shutdown: CancellationToken,
+    served: JoinHandle<Result<(), WebError>>,
+}
+
+impl Gateway {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (state, watched) = watch::channel(Arc::new(a_status(0)));
+        let shutdown = CancellationToken::new();
+        let served = tokio::spawn(serve(listener, watched, shutdown.clone()));
+        Self {
+            address,
+            state,
+            shutdown,
+            served,
+        }
+    }
+
+    fn show(&self, frames: u64) {
+        self.state.send_replace(Arc::new(a_status(frames)));
+    }
+
+    async fn send(&self, request: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
+    }
+
+    /// One request, the connection closed after it, the whole answer.
+    async fn ask(&self, method: &str, path: &str, headers: &str) -> Answer {
+        let request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n");
+        let mut stream = self.send(&request).await;
+        let mut bytes = Vec::new();
+        timeout(PATIENCE, stream.read_to_end(&mut bytes))
+            .await
+            .unwrap()
+            .unwrap();
+        Answer::parse(&bytes)
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, "Host: localhost\r\n").await
+    }
+
+    async fn live(&self) -> LiveClient {
+        let stream = self
+            .send("GET /api/v1/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            .await;
+        LiveClient {
+            reader: BufReader::new(stream),
+        }
+    }
+}
+
+struct Answer {
+    status: u16,
+    headers: BTreeMap<String, String>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn parse(bytes: &[u8]) -> Self {
+        let end = bytes
+            .windows(4)
+            .position(|four| four == b"\r\n\r\n")
+            .unwrap();
+        let head = std::str::from_utf8(&bytes[..end]).unwrap();
+        let (first, rest) = head.split_once("\r\n").unwrap_or((head, ""));
+        Self {
+            status: first.split(' ').nth(1).unwrap().parse().unwrap(),
+            headers: rest
+                .lines()
+                .filter_map(|line| line.split_once(": "))
+                .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+                .collect(),
+            body: bytes[end + 4..].to_vec(),
+        }
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    fn assert_problem(&self, status: u16) {
+        assert_eq!(self.status, status);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let body = self.json();
+        assert_eq!(body["status"], status);
+        assert_eq!(body["type"], "about:blank");
+        assert!(!body["title"].as_str().unwrap().is_empty());
+        assert!(body["detail"].as_str().unwrap().ends_with('.'));
+    }
+}
+
+struct LiveClient {
+    reader: BufReader<TcpStream>,
+}
+
+impl LiveClient {
+    /// The data of the next event, as it was sent; `None` at the end of the stream.
+    async fn next_text(&mut self) -> Option<String> {
+        loop {
+            let mut line = String::new();
+            let read = timeout(PATIENCE, self.reader.read_line(&mut line));
+            if read.await.unwrap().unwrap() == 0 {
+                return None;
+            }
+            if let Some(data) = line.strip_prefix("data: ") {
+                return Some(data.trim_end().to_owned());
+            }
+        }
+    }
+
+    async fn next_frames(&mut self) -> u64 {
+        let event: Value = serde_json::from_str(&self.next_text().await.unwrap()).unwrap();
+        event["machines"][0]["frames"].as_u64().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_status_is_the_documented_json() {
+    let gateway = Gateway::start().await;
+    let answer = gateway.get("/api/v1/status").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let status = answer.json();
+    assert_eq!(status["gateway"], "cell-3");
+    let machine = &status["machines"][0];
+    assert_eq!(machine["line"]["state"], "running");
+    assert_eq!(machine["rejected"]["axis-limits/out_of_range"], 3);
+    assert_eq!(machine["ranges"]["axis_1_deg"][1], 185.0);
+    assert_eq!(status["uplink"]["state"], "connected");
+    assert!(status.get("taken_at").is_none());
+}
+
+#[tokio::test]
+async fn a_record_is_shown_byte_for_byte_as_it_leaves() {
+    let gateway = Gateway::start().await;
+    let event = gateway.live().await.next_text().await.unwrap();
+    assert!(
+        event.contains(&format!(r#""records":{{"axes":{RECORD}}}"#)),
+        "{event}"
+    );
+}
+
+#[test]
+fn a_record_that_is_not_json_is_an_error_and_not_a_hole_in_the_event() {
+    let mut status = a_status(1);
+    let broken = RecordText::new(r#"{"v":1"#.into());
+    status.machines[0].records.insert("axes".into(), broken);
+    assert!(serde_json::to_string(&status).is_err());
+}
+
+#[test]
+fn a_status_that_nobody_renews_ages() {
+    let status = a_status(1);
+    let later = status.at(status.taken_at + Duration::from_secs(3));
+    let machine = &later.machines[0];
+    assert!((machine.frame_age_s.unwrap() - 3.012).abs() < 1e-9);
+    assert!((machine.record_ages_s["axes"] - 3.012).abs() < 1e-9);
+    assert!((later.uplink.oldest_unreleased_age_s.unwrap() - 3.01).abs() < 1e-9);
+    assert!((later.uptime_s - 15.5).abs() < 1e-9);
+    // A look into the past changes nothing, and looking twice counts the time once.
+    let twice = later.at(status.taken_at).at(later.taken_at);
+    assert!((twice.uptime_s - 15.5).abs() < 1e-9);
+}
+
+#[tokio::test]
+async fn every_change_reaches_a_client_that_keeps_up() {
+    let gateway = Gateway::start().await;
+    let mut client = gateway.live().await;
+    assert_eq!(client.next_frames().await, 0);
+    for frames in 1..5 {
+        gateway.show(frames);
+        while client.next_frames().await < frames {}
+    }
+}
+
+#[tokio::test]
+async fn events_go_on_while_nothing_changes_and_say_how_old_it_is() {
+    let gateway = Gateway::start().await;
+    let mut client = gateway.live().await;
+    let mut age_s = 0.0;
+    for _ in 0..3 {
+        let event: Value = serde_json::from_str(&client.next_text().await.unwrap()).unwrap();
+        let newer = event["machines"][0]["frame_age_s"].as_f64().unwrap();
+        assert!(newer > age_s);
+        age_s = newer;
+    }
+}
+
+#[tokio::test]
+async fn the_newest_value_wins() {
+    let gateway = Gateway::start().await;
+    let mut client = gateway.live().await;
+    client.next_frames().await;
+    // Far more changes than events may go out: nearly all are never seen, the last one always.
+    let mut events = 0;
+    for frames in 1..=1000 {
+        gateway.show(frames);
+    }
+    while client.next_frames().await < 1000 {
+        events += 1;
+        assert!(events < 10, "old values are queued");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_never_reads_holds_nothing_up() {
+    let gateway = Gateway::start().await;
+    let frozen = gateway.live().await;
+    let mut reading = gateway.live().await;
+    reading.next_frames().await;
+    for frames in 1..=30 {
+        gateway.show(frames);
+        while reading.next_frames().await < frames {}
+    }
+    assert_eq!(gateway.get("/api/v1/status").await.status, 200);
+    drop(frozen);
+}
+
+#[tokio::test]
+async fn the_stream_has_a_last_place_and_a_client_that_leaves_frees_its_own() {
+    let gateway = Gateway::start().await;
+    let mut clients = Vec::new();
+    for _ in 0..LIVE_CLIENTS_MAX {
+        let mut client = gateway.live().await;
+        client.next_frames().await;
+        clients.push(client);
+    }
+    let refused = gateway.get("/api/v1/live").await;
+    refused.assert_problem(503);
+    assert_eq!(refused.header("retry-after"), "5");
+    clients.pop();
+    timeout(PATIENCE, async {
+        while gateway
+            .live()
+            .await
+            .next_text()
+            .await
+            .is_none_or(|text| !text.starts_with('{'))
+        {}
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_shutdown_ends_live_streams_and_the_server() {
+    let gateway = Gateway::start().await;
+    let mut client = gateway.live().await;
+    client.next_frames().await;
+    gateway.shutdown.cancel();
+    while client.next_text().await.is_some() {}
+    timeout(PATIENCE, gateway.served)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_a_problem_document() {
+    let gateway = Gateway::start().await;
+    for path in [
+        "/api/v1/nothing",
+        "/nothing",
+        "/assets/nothing.js",
+        "/../Cargo.toml",
+        "/index.html.gz",
+        "/assets/",
+    ] {
+        let answer = gateway.get(path).await;
+        answer.assert_problem(404);
+        assert!(String::from_utf8_lossy(&answer.body).contains("/api/v1/openapi.json"));
+    }
+}
+
+#[tokio::test]
+async fn nothing_can_be_written() {
+    let gateway = Gateway::start().await;
+    for (method, path) in [
+        ("POST", "/api/v1/status"),
+        ("DELETE", "/api/v1/live"),
+        ("PUT", "/"),
+    ] {
+        let answer = gateway.ask(method, path, "Host: localhost\r\n").await;
+        answer.assert_problem(405);
+        assert!(answer.header("allow").contains("GET"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_name_of_somebody_else_is_refused_with_what_to_do() {
+    let gateway = Gateway::start().await;
+    for path in ["/", "/api/v1/status", "/api/v1/live"] {
+        let answer = gateway
+            .ask("GET", path, "Host: evil.example:8080\r\n")
+            .await;
+        answer.assert_problem(421);
+        let body = answer.json();
+        assert!(
+            body["detail"]
+                .as_str()
+                .unwrap()
+                .contains("\"evil.example\"")
+        );
+        assert!(body["detail"].as_str().unwrap().contains("localhost"));
+    }
+    let absolute = gateway
+        .ask(
+            "GET",
+            "http://evil.example/api/v1/status",
+            "Host: localhost\r\n",
+        )
+        .await;
+    absolute.assert_problem(421);
+}
+
+#[tokio::test]
+async fn a_request_without_one_clear_host_is_refused() {
+    let gateway = Gateway::start().await;
+    for headers in [
+        "",
+        "Host: localhost\r\nHost: evil.example\r\n",
+        "Host: a b\r\n",
+        "Host: \r\n",
+    ] {
+        let answer = gateway.ask("GET", "/api/v1/status", headers).await;
+        assert!(
+            [400, 421].contains(&answer.status),
+            "{headers:?}: {}",
+            answer.status
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_security_headers() {
+    let gateway = Gateway::start().await;
+    for path in ["/", "/api/v1/status", "/nothing"] {
+        let answer = gateway
+            .ask(
+                "GET",
+                path,
+                "Host: [::1]:8080\r\nOrigin: https://evil.example\r\n",
+            )
+            .await;
+        let policy = answer.header("content-security-policy");
+        assert!(policy.contains("default-src 'self'"), "{path}");
+        assert!(policy.contains("frame-ancestors 'none'"), "{path}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        assert_eq!(answer.header("access-control-allow-origin"), "");
+    }
+}
+
+#[tokio::test]
+async fn the_page_is_asked_for_each_time_and_sent_only_when_it_changed() {
+    let gateway = Gateway::start().await;
+    let first = gateway.get("/").await;
+    assert_eq!(first.status, 200);
+    assert_eq!(first.header("content-type"), "text/html; charset=utf-8");
+    assert_eq!(first.header("cache-control"), "no-cache");
+    let known = format!(
+        "Host: localhost\r\nIf-None-Match: {}\r\n",
+        first.header("etag")
+    );
+    let again = gateway.ask("GET", "/", &known).await;
+    assert_eq!(again.status, 304);
+    assert!(again.body.is_empty());
+    let other = "Host: localhost\r\nIf-None-Match: \"another\"\r\n";
+    assert_eq!(gateway.ask("GET", "/", other).await.status, 200);
+}
+
+#[tokio::test]
+async fn every_file_that_the_page_names_is_there_packed_for_those_who_accept_it() {
+    let gateway = Gateway::start().await;
+    let page = String::from_utf8(gateway.get("/").await.body).unwrap();
+    let mut files = 0;
+    for path in page.split('"').filter(|text| text.starts_with("/assets/")) {
+        files += 1;
+        let plain = gateway.get(path).await;
+        assert_eq!(plain.status, 200, "{path}");
+        assert!(plain.header("cache-control").contains("immutable"));
+        assert_eq!(plain.header("content-encoding"), "");
+        let accepting = "Host: localhost\r\nAccept-Encoding: br, gzip;q=0.8\r\n";
+        let packed = gateway.ask("GET", path, accepting).await;
+        if path.ends_with(".js") || path.ends_with(".css") {
+            assert_eq!(packed.header("content-encoding"), "gzip", "{path}");
+            assert_eq!(packed.body[..2], [0x1f, 0x8b]);
+            assert!(packed.body.len() < plain.body.len());
+            assert_ne!(packed.header("etag"), plain.header("etag"));
+        }
+        let refusing = "Host: localhost\r\nAccept-Encoding: gzip;q=0\r\n";
+        let answer = gateway.ask("GET", path, refusing).await;
+        assert_eq!(answer.body, plain.body);
+    }
+    assert!(files >= 2, "a script and a style sheet at least");
+}
+
+/// `RETROTAP_UPDATE_GOLDEN=1 cargo test` writes the file again.
+#[test]
+fn the_api_is_described_as_the_golden_file_says() {
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/src/web/openapi.golden.json");
+    let described = openapi::text();
+    if std::env::var_os("RETROTAP_UPDATE_GOLDEN").is_some() {
+        std::fs::write(golden, &described).unwrap();
+    }
+    let expected = std::fs::read_to_string(golden).unwrap_or_default();
+    assert!(
+        described == expected,
+        "the API differs from {golden}; look at the difference, then update it"
+    );
+}
+
+#[tokio::test]
+async fn the_description_can_be_fetched() {
+    let gateway = Gateway::start().await;
+    let answer = gateway.get("/api/v1/openapi.json").await;
+    assert_eq!(answer.status, 200);
+    let api = answer.json();
+    assert!(api["paths"]["/api/v1/live"]["get"].is_object());
+    assert!(api["components"]["schemas"]["MachineStatus"].is_object());
+}
