@@ -1,0 +1,174 @@
+//! A stage with its memory: what a module's exports and the native runner both are.
+
+use crate::area::Memory;
+use crate::output::Output;
+
+/// What a stage computes. One instance serves one machine, and is called by one thread.
+pub trait Stage: Sized {
+    /// What the build script made of the manifest.
+    type Contract: Contract;
+
+    /// A stage that has seen nothing yet. [`Stage::configure`] follows before any input.
+    fn new() -> Self;
+
+    /// Takes over parameters and tables, at start and after every change, between two inputs. What was
+    /// learnt from inputs so far should survive it.
+    ///
+    /// # Errors
+    /// A reason to refuse this configuration. The host then calls again with the one before.
+    fn configure(
+        &mut self,
+        config: &<Self::Contract as Contract>::Config<'_>,
+    ) -> Result<(), ReasonOf<Self>>;
+
+    /// Takes one input and emits what comes of it. `t_ns` is line time in nanoseconds, never
+    /// decreasing, that of the last byte of the frame from which the input stems.
+    ///
+    /// # Errors
+    /// A reason to reject it. No record of that frame leaves the gateway then.
+    fn process(
+        &mut self,
+        input: <Self::Contract as Contract>::Input<'_>,
+        t_ns: i64,
+        out: &mut Output<'_>,
+    ) -> Result<(), ReasonOf<Self>>;
+
+    /// The same without input, for what changes with time alone.
+    ///
+    /// # Errors
+    /// As [`Stage::process`].
+    fn tick(&mut self, t_ns: i64, out: &mut Output<'_>) -> Result<(), ReasonOf<Self>> {
+        let _ = (t_ns, out);
+        Ok(())
+    }
+}
+
+type ReasonOf<S> = <<S as Stage>::Contract as Contract>::Reason;
+
+/// What the build script makes of a manifest: sizes, types, and how areas become values.
+pub trait Contract {
+    /// The manifest.
+    const MANIFEST_JSON: &'static str;
+    /// Bytes of the input area.
+    const INPUT_BYTES: usize;
+    /// Bytes of the configuration.
+    const CONFIG_BYTES: usize;
+    /// Bytes of the output area.
+    const OUTPUT_BYTES: usize;
+
+    /// The three areas, one after the other.
+    type Memory: Memory;
+    /// What one call gets.
+    type Input<'a>;
+    /// Parameters and tables.
+    type Config<'a>;
+    /// Why something is rejected.
+    type Reason: Reason;
+
+    /// Reads an input; nothing where the host broke the contract.
+    fn input(area: &[u8]) -> Option<Self::Input<'_>>;
+    /// Looks at a configuration; nothing where it hasn't the right size.
+    fn config(area: &[u8]) -> Option<Self::Config<'_>>;
+}
+
+/// Why an input or a configuration is rejected.
+pub trait Reason {
+    /// Its place in the manifest, from 1.
+    fn number(self) -> i32;
+}
+
+/// A stage and its memory.
+pub struct Guest<S: Stage> {
+    memory: <S::Contract as Contract>::Memory,
+    /// Made on the first call rather than in place: a stage's constructor need not be `const`.
+    stage: Option<S>,
+}
+
+impl<S: Stage> Guest<S> {
+    /// Where the input area begins in its memory.
+    pub const INPUT: usize = 0;
+    /// Where the configuration begins.
+    pub const CONFIG: usize = Self::INPUT + S::Contract::INPUT_BYTES;
+    /// Where the output area begins.
+    pub const OUTPUT: usize = Self::CONFIG + S::Contract::CONFIG_BYTES;
+
+    /// A guest that nothing has been written to.
+    pub const fn new() -> Self {
+        Self {
+            memory: Memory::ZERO,
+            stage: None,
+        }
+    }
+
+    /// Its memory.
+    pub fn memory(&self) -> &[u8] {
+        self.memory.bytes()
+    }
+
+    /// Its memory, for the host to write to.
+    pub fn memory_mut(&mut self) -> &mut [u8] {
+        self.memory.bytes_mut()
+    }
+
+    /// What `rt_configure` does: 0, or −k for the manifest's k-th reason.
+    #[inline]
+    pub fn configure(&mut self) -> i32 {
+        let config = &self.memory.bytes()[Self::CONFIG..Self::OUTPUT];
+        let Some(config) = S::Contract::config(config) else {
+            unreachable!()
+        };
+        match self.stage.get_or_insert_with(S::new).configure(&config) {
+            Ok(()) => 0,
+            Err(reason) => -reason.number(),
+        }
+    }
+
+    /// What `rt_process` does: the number of records, or −k for the manifest's k-th reason. `base` is
+    /// the address of the memory, as the host counts.
+    ///
+    /// # Panics
+    /// Where the input isn't one, or the stage itself panics; a trap in a module.
+    #[inline]
+    pub fn process(&mut self, base: u32, input_bytes: usize, t_ns: i64) -> i32 {
+        let (input, output) = self.memory.bytes_mut().split_at_mut(Self::OUTPUT);
+        let Some(input) = S::Contract::input(&input[..S::Contract::INPUT_BYTES][..input_bytes])
+        else {
+            unreachable!()
+        };
+        let mut output = Output::new(output, base + Self::OUTPUT as u32);
+        let done = self
+            .stage
+            .get_or_insert_with(S::new)
+            .process(input, t_ns, &mut output);
+        answer(done, &output)
+    }
+
+    /// What `rt_tick` does.
+    ///
+    /// # Panics
+    /// Where the stage itself panics; a trap in a module.
+    #[inline]
+    pub fn tick(&mut self, base: u32, t_ns: i64) -> i32 {
+        let output = &mut self.memory.bytes_mut()[Self::OUTPUT..];
+        let mut output = Output::new(output, base + Self::OUTPUT as u32);
+        let done = self
+            .stage
+            .get_or_insert_with(S::new)
+            .tick(t_ns, &mut output);
+        answer(done, &output)
+    }
+}
+
+impl<S: Stage> Default for Guest<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[inline]
+fn answer<R: Reason>(done: Result<(), R>, output: &Output<'_>) -> i32 {
+    match done {
+        Ok(()) => output.records(),
+        Err(reason) => -reason.number(),
+    }
+}
