@@ -5,5 +5,6 @@
 //! together, only the commands in `cli` know lines, uplink and web together, and `web` reads state
 //! but never reaches into a line.
 
+pub mod capture;
 pub mod web;
 pub mod words;
