@@ -1,0 +1,178 @@
+//! The stage: tables and parameters become an [`Arm`], and what it computes becomes records.
+
+use crate::arm::{AXES_MAX, Arm, ShapeError, Step, Timing};
+use crate::chain::{Joint, JointError, Motion};
+use crate::manifest::{
+    CapsulesRow, ChainRow, Config, Contract, Distance, Input, ObstaclesRow, Pose, Reason,
+};
+use crate::shape::{Capsule, Obstacle};
+use crate::space::{Frame, Real, Vector};
+
+/// The external linear axis, in millimetres; all before it are in degrees.
+const LINEAR_AXIS: usize = AXES_MAX - 1;
+
+/// The stage.
+#[derive(Debug)]
+pub struct ArmDistance(Arm);
+
+impl retrotap_sdk::Stage for ArmDistance {
+    type Contract = Contract;
+
+    fn new() -> Self {
+        Self(Arm::EMPTY)
+    }
+
+    fn configure(&mut self, config: &Config<'_>) -> Result<(), Reason> {
+        let timing = Timing {
+            cycle_time_min_s: config.cycle_time_min_s(),
+            speed_gap_max_s: config.speed_gap_max_s(),
+        };
+        self.0.clear(base(config), timing);
+        for row in config.chain().rows() {
+            self.0.push_joint(&joint(&row)?)?;
+        }
+        for (number, row) in config.capsules().rows().enumerate() {
+            self.0.push_capsule(number, capsule(&row)?)?;
+        }
+        for row in config.obstacles().rows() {
+            self.0.push_obstacle(obstacle(&row)?)?;
+        }
+        Ok(())
+    }
+
+    fn process(
+        &mut self,
+        axes: Input,
+        t_ns: i64,
+        out: &mut retrotap_sdk::Output<'_>,
+    ) -> Result<(), Reason> {
+        let values = [
+            axes.axis_1_deg,
+            axes.axis_2_deg,
+            axes.axis_3_deg,
+            axes.axis_4_deg,
+            axes.axis_5_deg,
+            axes.axis_6_deg,
+            axes.axis_7_mm,
+        ];
+        let step = self.0.step(&values, t_ns);
+        out.push(&pose(&step));
+        if let Some(distance) = distance(&step) {
+            out.push(&distance);
+        }
+        Ok(())
+    }
+}
+
+fn base(config: &Config<'_>) -> Frame {
+    Frame::at(
+        [config.base_x_m(), config.base_y_m(), config.base_z_m()],
+        [
+            config.base_roll_rad(),
+            config.base_pitch_rad(),
+            config.base_yaw_rad(),
+        ],
+    )
+}
+
+fn joint(row: &ChainRow) -> Result<Joint, Reason> {
+    let motion = match index(row.kind, 1) {
+        Some(0) => Motion::Revolute,
+        Some(1) => Motion::Prismatic,
+        _ => return Err(Reason::UnknownJointKind),
+    };
+    let input = index(row.input - 1.0, LINEAR_AXIS).ok_or(Reason::NoSuchInput)?;
+    if (motion == Motion::Prismatic) != (input == LINEAR_AXIS) {
+        return Err(Reason::NoSuchInput);
+    }
+    Ok(Joint {
+        motion,
+        origin_m: [row.origin_x_m, row.origin_y_m, row.origin_z_m],
+        roll_pitch_yaw_rad: [row.roll_rad, row.pitch_rad, row.yaw_rad],
+        axis: [row.axis_x, row.axis_y, row.axis_z],
+        input,
+    })
+}
+
+fn capsule(row: &CapsulesRow) -> Result<Capsule, Reason> {
+    let link = index(row.link, usize::MAX).ok_or(Reason::NoSuchLink)?;
+    let (a_m, b_m) = (
+        [row.ax_m, row.ay_m, row.az_m],
+        [row.bx_m, row.by_m, row.bz_m],
+    );
+    Ok(Capsule::new(link, a_m, b_m, row.radius_m))
+}
+
+fn obstacle(row: &ObstaclesRow) -> Result<Obstacle, Reason> {
+    let (a_m, b_m) = (
+        [row.ax_m, row.ay_m, row.az_m],
+        [row.bx_m, row.by_m, row.bz_m],
+    );
+    match index(row.kind, 2) {
+        Some(0) => Ok(Obstacle::sphere(a_m, row.radius_m)),
+        Some(1) => Ok(Obstacle::capsule(a_m, b_m, row.radius_m)),
+        Some(2) => Ok(Obstacle::cuboid(a_m, b_m)),
+        _ => Err(Reason::UnknownObstacleKind),
+    }
+}
+
+/// A whole number from 0 to `most` that a table holds.
+fn index(cell: f64, most: usize) -> Option<usize> {
+    let index = cell as usize;
+    (index as f64 == cell && index <= most).then_some(index)
+}
+
+fn pose(step: &Step) -> Pose {
+    let [flange_x_m, flange_y_m, flange_z_m] = coordinates(&step.flange);
+    let flange_speed_m_per_s = step.flange_speed.map(f64::from);
+    Pose {
+        flange_x_m,
+        flange_y_m,
+        flange_z_m,
+        flange_speed_m_per_s,
+    }
+}
+
+fn distance(step: &Step) -> Option<Distance> {
+    let found = step.distance.as_ref()?;
+    let [on_robot_x_m, on_robot_y_m, on_robot_z_m] = coordinates(&found.nearest.on_robot);
+    let [on_obstacle_x_m, on_obstacle_y_m, on_obstacle_z_m] =
+        coordinates(&found.nearest.on_obstacle);
+    Some(Distance {
+        distance_m: f64::from(found.nearest.distance),
+        nearest_link: found.nearest.capsule as u32,
+        nearest_obstacle: found.nearest.obstacle as u32,
+        on_robot_x_m,
+        on_robot_y_m,
+        on_robot_z_m,
+        on_obstacle_x_m,
+        on_obstacle_y_m,
+        on_obstacle_z_m,
+        closing_speed_m_per_s: found.speed.map(|speed| f64::from(speed.closing)),
+        link_speed_m_per_s: found.speed.map(|speed| f64::from(speed.any_direction)),
+        flange_speed_m_per_s: step.flange_speed.map(f64::from),
+    })
+}
+
+fn coordinates(of: &Vector) -> [f64; 3] {
+    [of.x, of.y, of.z].map(|coordinate: Real| f64::from(coordinate))
+}
+
+impl From<JointError> for Reason {
+    fn from(error: JointError) -> Self {
+        match error {
+            JointError::AxisWithoutDirection => Self::AxisWithoutDirection,
+            JointError::TooMany => Self::TooManyRows,
+        }
+    }
+}
+
+impl From<ShapeError> for Reason {
+    fn from(error: ShapeError) -> Self {
+        match error {
+            ShapeError::NoSuchLink => Self::NoSuchLink,
+            ShapeError::NegativeSize => Self::NegativeSize,
+            ShapeError::TooMany => Self::TooManyRows,
+        }
+    }
+}
