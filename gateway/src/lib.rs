@@ -6,5 +6,6 @@
 //! but never reaches into a line.
 
 pub mod capture;
+pub mod port;
 pub mod web;
 pub mod words;

@@ -1,0 +1,253 @@
+//! A serial device in full raw mode, for listening.
+//!
+//! `tokio-serial` opens it and sets rate and format; everything it leaves as it is, and a tap
+//! depends on, is set here: the errors of single bytes ([`super::parmrk`]), all special characters
+//! off, low latency, and no flow control.
+//!
+//! Opening raises DTR and RTS, which the kernel does before any program can ask it not to: a
+//! passive tap wires receive and ground only.
+//!
+//! Doesn't do: guess. A device that can't do the rate is refused.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use retrotap_adapters::framing::{LineErrors, Parity, SerialSettings};
+use rustix::fs::{Mode, OFlags};
+use rustix::termios::{
+    ControlModes, InputModes, LocalModes, OptionalActions, OutputModes, QueueSelector,
+    SpecialCodeIndex,
+};
+use tokio::io::AsyncReadExt;
+use tokio_serial::SerialStream;
+
+use super::driver::{self, Overruns};
+use super::parmrk::Decoder;
+use super::{CHUNK_BYTES_MAX, LineClock, PortError, list};
+use crate::words::{Chunk, Mark};
+
+/// A serial device that is listened to.
+#[derive(Debug)]
+pub struct Serial {
+    stream: SerialStream,
+    path: PathBuf,
+    decoder: Decoder,
+    overruns: Overruns,
+    raw: Box<[u8; CHUNK_BYTES_MAX]>,
+}
+
+impl Serial {
+    /// Opens a device for this process alone.
+    ///
+    /// # Errors
+    /// [`PortError::NotThere`], [`PortError::NotATty`], [`PortError::Denied`],
+    /// [`PortError::InUse`], [`PortError::Refused`].
+    pub fn open(path: &Path, settings: SerialSettings) -> Result<Serial, PortError> {
+        let stream = open_stream(path, settings)?;
+        let overruns = Overruns::new(tty(&stream));
+        Ok(Serial {
+            stream,
+            path: path.to_owned(),
+            decoder: Decoder::new(settings.parity),
+            overruns,
+            raw: Box::new([0; CHUNK_BYTES_MAX]),
+        })
+    }
+
+    /// Waits for bytes and appends them to an empty chunk.
+    pub(super) async fn read(
+        &mut self,
+        chunk: &mut Chunk,
+        clock: &LineClock,
+    ) -> Result<(), PortError> {
+        // A read that gave nothing but the beginning of a mark is not a chunk yet.
+        while chunk.bytes.is_empty() {
+            let bytes = match self.stream.read(self.raw.as_mut_slice()).await {
+                // Nobody ends a serial line: no bytes means that the device hung up, and it would
+                // mean so for ever.
+                Ok(0) => return Err(self.gone("it hung up")),
+                Ok(bytes) => bytes,
+                Err(error) => return Err(self.gone(&error.to_string())),
+            };
+            chunk.at = clock.now();
+            self.decoder.decode(&self.raw[..bytes], chunk);
+        }
+        if self.overruns.more(tty(&self.stream)) {
+            mark_overrun(chunk);
+        }
+        Ok(())
+    }
+
+    fn gone(&self, message: &str) -> PortError {
+        PortError::Gone {
+            name: self.path.display().to_string(),
+            message: message.to_owned(),
+        }
+    }
+}
+
+/// The driver doesn't say between which bytes others were lost: the chunk's first one bears it.
+fn mark_overrun(chunk: &mut Chunk) {
+    match chunk.marks.first_mut() {
+        Some(mark) if mark.index == 0 => mark.errors |= LineErrors::OVERRUN,
+        _ => chunk.marks.insert(
+            0,
+            Mark {
+                index: 0,
+                errors: LineErrors::OVERRUN,
+            },
+        ),
+    }
+}
+
+/// Opens a device for this process alone, raw, with these settings, and empty.
+///
+/// # Errors
+/// As [`Serial::open`].
+pub fn open_stream(path: &Path, settings: SerialSettings) -> Result<SerialStream, PortError> {
+    let metadata = fs::metadata(path).map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => PortError::Denied(path.to_owned()),
+        _ => PortError::NotThere(path.to_owned()),
+    })?;
+    if !metadata.file_type().is_char_device() {
+        return Err(PortError::NotATty(path.to_owned()));
+    }
+    let refused = |message: String| PortError::Refused {
+        path: path.to_owned(),
+        message,
+    };
+    let (data_bits, stop_bits) = format(settings).map_err(|message| refused(message.into()))?;
+    let parity = match settings.parity {
+        Parity::None => tokio_serial::Parity::None,
+        Parity::Even => tokio_serial::Parity::Even,
+        Parity::Odd => tokio_serial::Parity::Odd,
+    };
+    let builder = tokio_serial::new(path.to_string_lossy(), settings.baud)
+        .data_bits(data_bits)
+        .parity(parity)
+        .stop_bits(stop_bits)
+        .flow_control(tokio_serial::FlowControl::None);
+    let stream = SerialStream::open(&builder).map_err(|error| opening(path, &error))?;
+    finish(&stream, settings, is_pseudo_terminal(&metadata)).map_err(|error| {
+        refused(match error {
+            Unfinished::System(error) => error.to_string(),
+            Unfinished::Baud(set) => format!("it can't do {} baud, only {set}", settings.baud),
+        })
+    })?;
+    Ok(stream)
+}
+
+enum Unfinished {
+    System(rustix::io::Errno),
+    Baud(u32),
+}
+
+impl From<rustix::io::Errno> for Unfinished {
+    fn from(error: rustix::io::Errno) -> Unfinished {
+        Unfinished::System(error)
+    }
+}
+
+/// Sets what a tap depends on and `tokio-serial` leaves as it is.
+fn finish(
+    stream: &SerialStream,
+    settings: SerialSettings,
+    pseudo_terminal: bool,
+) -> Result<(), Unfinished> {
+    let tty = tty(stream);
+    let mut modes = rustix::termios::tcgetattr(tty)?;
+    // Not one bit may be left that eats, changes or answers a byte: no special characters, no
+    // translation, no XON/XOFF, no echo. INPCK and PARMRK alone make errors visible.
+    modes.input_modes = InputModes::INPCK | InputModes::PARMRK;
+    modes.output_modes = OutputModes::empty();
+    modes.local_modes = LocalModes::empty();
+    modes.control_modes |= ControlModes::CREAD | ControlModes::CLOCAL;
+    modes.control_modes -= ControlModes::CRTSCTS;
+    modes.special_codes[SpecialCodeIndex::VMIN] = 1;
+    modes.special_codes[SpecialCodeIndex::VTIME] = 0;
+    rustix::termios::tcsetattr(tty, OptionalActions::Now, &modes)?;
+    // The call succeeds where any of the settings could be made, so look at what came of it. A
+    // UART tolerates about 3 % between both ends.
+    let set = rustix::termios::tcgetattr(tty)?.input_speed();
+    if set.abs_diff(settings.baud) > settings.baud / 33 {
+        return Err(Unfinished::Baud(set));
+    }
+    driver::set_low_latency(tty);
+    if pseudo_terminal {
+        // TIOCEXCL lasts until the last one closes. Whoever made a pseudo-terminal keeps it open,
+        // so a process that was killed would lock its successor out; the lock on the file, which
+        // `tokio-serial` holds too, is enough between programs that ask for it.
+        rustix::termios::ioctl_tiocnxcl(tty)?;
+    }
+    rustix::termios::tcflush(tty, QueueSelector::IFlush)?;
+    Ok(())
+}
+
+/// The number of bits in `tokio-serial`'s words.
+fn format(
+    settings: SerialSettings,
+) -> Result<(tokio_serial::DataBits, tokio_serial::StopBits), &'static str> {
+    use tokio_serial::{DataBits, StopBits};
+    let data_bits = match settings.data_bits {
+        5 => DataBits::Five,
+        6 => DataBits::Six,
+        7 => DataBits::Seven,
+        8 => DataBits::Eight,
+        _ => return Err("a character has 5 to 8 data bits"),
+    };
+    let stop_bits = match settings.stop_bits {
+        1 => StopBits::One,
+        2 => StopBits::Two,
+        _ => return Err("a character has 1 or 2 stop bits"),
+    };
+    if settings.baud == 0 {
+        return Err("a rate of 0 baud hangs up");
+    }
+    Ok((data_bits, stop_bits))
+}
+
+/// What an error at opening means for whoever has to act.
+fn opening(path: &Path, error: &tokio_serial::Error) -> PortError {
+    use tokio_serial::ErrorKind;
+    let path = path.to_owned();
+    match error.kind() {
+        // EBUSY from TIOCEXCL, or the lock on the file.
+        ErrorKind::NoDevice => PortError::InUse {
+            by: list::users_of(&path),
+            path,
+        },
+        ErrorKind::Io(io::ErrorKind::PermissionDenied) => PortError::Denied(path),
+        ErrorKind::Io(io::ErrorKind::NotFound) => PortError::NotThere(path),
+        _ if !is_terminal(&path) => PortError::NotATty(path),
+        _ => PortError::Refused {
+            path,
+            message: error.to_string(),
+        },
+    }
+}
+
+/// Whether a device is a terminal at all; `tokio-serial` doesn't tell this error from others.
+fn is_terminal(path: &Path) -> bool {
+    rustix::fs::open(
+        path,
+        OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK,
+        Mode::empty(),
+    )
+    .is_ok_and(rustix::termios::isatty)
+}
+
+/// Whether a device is the user's end of a pseudo-terminal: Linux gives those majors 136 to 143.
+fn is_pseudo_terminal(metadata: &fs::Metadata) -> bool {
+    (136..=143).contains(&rustix::fs::major(metadata.rdev()))
+}
+
+/// The stream's descriptor, for as long as the stream is borrowed.
+#[allow(unsafe_code)]
+fn tty(stream: &SerialStream) -> BorrowedFd<'_> {
+    // SAFETY: the stream owns the descriptor and closes it no earlier than its drop, which the
+    // borrow of the stream in the result's lifetime rules out.
+    unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) }
+}
