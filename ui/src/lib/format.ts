@@ -52,7 +52,7 @@ export function signed(value: number | undefined, decimals: number): string {
 export function age(age_s: number | undefined): string {
   if (age_s === undefined || !Number.isFinite(age_s)) return text.noValue;
   if (age_s < 0.1) return '< 0.1 s';
-  if (age_s < 60) return `${age_s.toFixed(1)} s`;
+  if (age_s < 60) return `${Math.min(age_s, 59.9).toFixed(1)} s`;
   const whole = Math.floor(age_s);
   const minutes = Math.floor(whole / 60);
   if (minutes < 60) return `${minutes} min ${String(whole % 60).padStart(2, '0')} s`;

@@ -2,7 +2,8 @@
  * A member of a JSON text, as it stands there.
  *
  * Reading a record and writing it again would show `84` where the gateway sends `84.00`; whoever
- * looks at the JSON wants to see what leaves. The text must be valid JSON: read it first.
+ * looks at the JSON wants to see what leaves. The text must be valid JSON: read it first. Keys are
+ * found as the gateway writes them, without needless escapes.
  */
 export function memberText(json: string, path: readonly (string | number)[]): string | undefined {
   let at = skipSpace(json, 0);
@@ -20,7 +21,7 @@ function findKey(json: string, object: number, key: string): number | undefined 
   while (json[at] === '"') {
     const keyEnd = endOfString(json, at);
     const value = skipSpace(json, skipSpace(json, keyEnd) + 1);
-    if (JSON.parse(json.slice(at, keyEnd)) === key) return value;
+    if (json.slice(at, keyEnd) === JSON.stringify(key)) return value;
     at = skipSpace(json, skipSpace(json, endOfValue(json, value)) + 1);
   }
   return undefined;

@@ -41,6 +41,7 @@ export const text = {
   } satisfies Record<LineState, string>,
   stale: 'Stale',
   staleDetail: (age: string) => `No fresh data for ${age}.`,
+  recovering: 'Data comes again; a moment to be sure.',
   unknown: 'Unknown',
   since: (time: string) => `Since ${time}.`,
   announce: (machine: string, word: string) => `${machine}: ${word}`,

@@ -36,7 +36,8 @@ export function condition(machine: MachineStatus, look: Look): Condition {
     return { mark: 'unknown', word: text.unknown, detail, stale: true };
   }
   if (line.state === 'running' && look.framesStale) {
-    const detail = text.staleDetail(age(frameAge_s));
+    const old = frameAge_s === undefined || frameAge_s > machine.stale_after_s;
+    const detail = old ? text.staleDetail(age(frameAge_s)) : text.recovering;
     return { mark: 'unknown', word: text.stale, detail, stale: true };
   }
   return {
