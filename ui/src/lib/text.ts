@@ -8,6 +8,7 @@ export const text = {
   advisory: 'Advisory: not a safety function',
   simulated: 'Simulated machine',
   skipToContent: 'Skip to the machines',
+  overview: 'Machines',
   theme: {
     toDark: 'Dark',
     toLight: 'Light',
@@ -21,6 +22,7 @@ export const text = {
     lost: 'Connection lost',
     lostDetail: (age: string) =>
       `No word from the gateway for ${age}. What is shown is old; trying again.`,
+    lastWord: (word: string) => `When last heard of: ${word.toLowerCase()}.`,
     back: 'Connected to the gateway again',
     noMachines: 'No machine is configured on this gateway.',
   },

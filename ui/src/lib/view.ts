@@ -32,7 +32,7 @@ export function condition(machine: MachineStatus, look: Look): Condition {
   const { line } = machine;
   const frameAge_s = frameAge(machine, look.eventAge_s);
   if (look.connection !== 'live') {
-    const detail = text.connection.lostDetail(age(look.eventAge_s));
+    const detail = text.connection.lastWord(text.lineState[line.state]);
     return { mark: 'unknown', word: text.unknown, detail, stale: true };
   }
   if (line.state === 'running' && look.framesStale) {
@@ -81,4 +81,9 @@ export function uplinkMark(state: UplinkState): Mark {
     off: 'off',
   };
   return marks[state];
+}
+
+/** Where on the page a machine stands. */
+export function anchorOf(machine: string): string {
+  return `machine-${machine}`;
 }
