@@ -44,19 +44,24 @@ pub fn of_segments(first: &Segment, second: &Segment) -> Closest {
     }
 }
 
+/// Closer to a box than this, a segment may have entered it: the point found outside is then off by
+/// rounding, which is far less even at coordinates of a kilometre.
+const CONTACT: Real = 1e-3;
+
 /// Closest points of a segment and a box about the origin of which `half` is half of each edge.
 #[must_use]
 pub fn of_segment_and_box(segment: &Segment, half: &Vector) -> Closest {
     let on_segment = segment.at(closest_share(segment, half));
     let way = on_segment.zip_map(half, |x, h| bounded(x, -h, h) - x);
-    if way == Vector::zeros() {
-        deepest(segment, half)
-    } else {
-        Closest {
-            on_segment,
-            way,
-            inside: false,
-        }
+    if way.norm_squared() < CONTACT * CONTACT
+        && let Some(inside) = deepest(segment, half)
+    {
+        return inside;
+    }
+    Closest {
+        on_segment,
+        way,
+        inside: false,
     }
 }
 
@@ -100,12 +105,13 @@ fn closest_share(segment: &Segment, half: &Vector) -> Real {
     low + (high - low) * (slope_low / (slope_low - slope_high))
 }
 
-/// The point of a segment that lies deepest in a box, and the nearest point of the box's surface.
+/// The point of a segment that lies deepest in a box, and the nearest point of the box's surface; nothing
+/// where the segment doesn't enter it.
 ///
 /// Above every face the height is a straight line along the segment, and the highest of the six is the
 /// (negative) depth: convex. Where the two lines that are highest at both ends of the way meet, either
 /// that is the lowest point, or a third line is higher there and takes the place of one of them.
-fn deepest(segment: &Segment, half: &Vector) -> Closest {
+fn deepest(segment: &Segment, half: &Vector) -> Option<Closest> {
     let mut low = highest(segment, half, 0.0);
     let mut high = highest(segment, half, 1.0);
     let mut best = if low.height <= high.height { low } else { high };
@@ -128,14 +134,17 @@ fn deepest(segment: &Segment, half: &Vector) -> Closest {
             high = there;
         }
     }
+    if best.height >= 0.0 {
+        return None;
+    }
     let (axis, side) = best.face;
     let mut way = Vector::zeros();
     way[axis] = -side * best.height;
-    Closest {
+    Some(Closest {
         on_segment: segment.at(best.share),
         way,
         inside: true,
-    }
+    })
 }
 
 /// The face of a box above which a point of the segment is highest (least deep).

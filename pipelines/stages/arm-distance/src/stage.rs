@@ -11,6 +11,10 @@ use crate::space::{Frame, Real, Vector};
 /// The external linear axis, in millimetres; all before it are in degrees.
 const LINEAR_AXIS: usize = AXES_MAX - 1;
 
+/// The greatest coordinate, size or angle of a table. Single precision resolves 0.06 mm there; a cell is
+/// a hundred times smaller.
+const GREATEST: f64 = 1000.0;
+
 /// The stage.
 #[derive(Debug)]
 pub struct ArmDistance(Arm);
@@ -87,32 +91,39 @@ fn joint(row: &ChainRow) -> Result<Joint, Reason> {
     }
     Ok(Joint {
         motion,
-        origin_m: [row.origin_x_m, row.origin_y_m, row.origin_z_m],
-        roll_pitch_yaw_rad: [row.roll_rad, row.pitch_rad, row.yaw_rad],
-        axis: [row.axis_x, row.axis_y, row.axis_z],
+        origin_m: sane([row.origin_x_m, row.origin_y_m, row.origin_z_m])?,
+        roll_pitch_yaw_rad: sane([row.roll_rad, row.pitch_rad, row.yaw_rad])?,
+        axis: sane([row.axis_x, row.axis_y, row.axis_z])?,
         input,
     })
 }
 
 fn capsule(row: &CapsulesRow) -> Result<Capsule, Reason> {
     let link = index(row.link, usize::MAX).ok_or(Reason::NoSuchLink)?;
-    let (a_m, b_m) = (
-        [row.ax_m, row.ay_m, row.az_m],
-        [row.bx_m, row.by_m, row.bz_m],
-    );
-    Ok(Capsule::new(link, a_m, b_m, row.radius_m))
+    let a_m = sane([row.ax_m, row.ay_m, row.az_m])?;
+    let b_m = sane([row.bx_m, row.by_m, row.bz_m])?;
+    let [radius_m] = sane([row.radius_m])?;
+    Ok(Capsule::new(link, a_m, b_m, radius_m))
 }
 
 fn obstacle(row: &ObstaclesRow) -> Result<Obstacle, Reason> {
-    let (a_m, b_m) = (
-        [row.ax_m, row.ay_m, row.az_m],
-        [row.bx_m, row.by_m, row.bz_m],
-    );
+    let a_m = sane([row.ax_m, row.ay_m, row.az_m])?;
+    let b_m = || sane([row.bx_m, row.by_m, row.bz_m]);
+    let radius_m = || sane([row.radius_m]).map(|[radius_m]| radius_m);
     match index(row.kind, 2) {
-        Some(0) => Ok(Obstacle::sphere(a_m, row.radius_m)),
-        Some(1) => Ok(Obstacle::capsule(a_m, b_m, row.radius_m)),
-        Some(2) => Ok(Obstacle::cuboid(a_m, b_m)),
+        Some(0) => Ok(Obstacle::sphere(a_m, radius_m()?)),
+        Some(1) => Ok(Obstacle::capsule(a_m, b_m()?, radius_m()?)),
+        Some(2) => Ok(Obstacle::cuboid(a_m, b_m()?)),
         _ => Err(Reason::UnknownObstacleKind),
+    }
+}
+
+/// The cells, if none of them is beyond [`GREATEST`] or not a number.
+fn sane<const N: usize>(cells: [f64; N]) -> Result<[f64; N], Reason> {
+    if cells.iter().all(|cell| cell.abs() <= GREATEST) {
+        Ok(cells)
+    } else {
+        Err(Reason::ValueTooGreat)
     }
 }
 

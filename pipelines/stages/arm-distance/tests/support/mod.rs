@@ -46,8 +46,12 @@ pub fn numbers<const N: usize>(value: &Value) -> [f64; N] {
 
 /// The robot's joints on a base, without capsules.
 pub fn bare(base: Frame) -> Arm {
+    joints(base, TIMING)
+}
+
+fn joints(base: Frame, timing: Timing) -> Arm {
     let mut arm = Arm::EMPTY;
-    arm.clear(base, TIMING);
+    arm.clear(base, timing);
     for (input, (origin_m, axis)) in JOINTS.into_iter().enumerate() {
         let joint = Joint {
             motion: Motion::Revolute,
@@ -63,7 +67,12 @@ pub fn bare(base: Frame) -> Arm {
 
 /// The robot with the capsules of the worked cases, and these obstacles.
 pub fn robot(obstacles: &[Obstacle]) -> Arm {
-    let mut arm = bare(Frame::CELL);
+    robot_at(TIMING, obstacles)
+}
+
+/// The same with another idea of time.
+pub fn robot_at(timing: Timing, obstacles: &[Obstacle]) -> Arm {
+    let mut arm = joints(Frame::CELL, timing);
     let vectors = vectors();
     for (row, name) in CAPSULES.into_iter().enumerate() {
         let capsule = &vectors["capsules"][name];
