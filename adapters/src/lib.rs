@@ -13,3 +13,11 @@
 extern crate alloc;
 
 pub mod framing;
+#[cfg(feature = "std")]
+pub mod schema;
+#[cfg(feature = "std")]
+pub mod tables;
+#[cfg(feature = "std")]
+pub mod validate;
+#[cfg(feature = "std")]
+pub mod yaml;

@@ -166,7 +166,7 @@ pub enum FramingError {
     },
     /// Nothing that could tell where a frame begins.
     #[error(
-        "nothing tells where a frame begins: after one lost byte the reader would stay out of step for ever"
+        "nothing tells where a frame begins, so one lost byte would put the reader out of step for ever: add bytes to match or a checksum"
     )]
     NothingToMatch,
     /// The end mark is missing, or a mark is too long.
