@@ -44,7 +44,7 @@ pub enum Item {
 #[derive(Debug, Error)]
 pub enum ReadError {
     /// The file can't be read.
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] io::Error),
     /// There is nothing in it.
     #[error("the file is empty: not even the header of a capture stands in it")]
@@ -140,18 +140,20 @@ struct Clock {
 }
 
 impl Clock {
+    /// The line time of a chunk.
     fn chunk(&mut self, unix_ns: i64) -> u64 {
-        let origin = *self.origin_unix_ns.get_or_insert(unix_ns);
-        self.forward(u64::try_from(i128::from(unix_ns) - i128::from(origin)).unwrap_or(0))
+        self.since(unix_ns, unix_ns)
     }
 
+    /// The line time of an input that says itself which it was.
     fn input(&mut self, unix_ns: i64, line_ns: u64) -> u64 {
-        self.origin_unix_ns
-            .get_or_insert_with(|| unix_ns.saturating_sub_unsigned(line_ns));
-        self.forward(line_ns)
+        self.since(unix_ns, unix_ns.saturating_sub_unsigned(line_ns))
     }
 
-    fn forward(&mut self, line_ns: u64) -> u64 {
+    /// Time since the origin, which is `first` where nothing was before.
+    fn since(&mut self, unix_ns: i64, first: i64) -> u64 {
+        let origin = *self.origin_unix_ns.get_or_insert(first);
+        let line_ns = u64::try_from(i128::from(unix_ns) - i128::from(origin)).unwrap_or(0);
         self.latest_ns = self.latest_ns.max(line_ns);
         self.latest_ns
     }
@@ -216,6 +218,11 @@ impl<R: Read> Reader<R> {
                 }
             }
         }
+    }
+
+    /// The wall clock at line time 0, in nanoseconds; once an item was read.
+    pub fn origin_wall_ns(&self) -> Option<i64> {
+        self.clock.origin_unix_ns
     }
 
     /// How many packets said nothing about received bytes.

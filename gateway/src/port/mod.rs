@@ -129,12 +129,12 @@ pub enum PortError {
         message: String,
     },
     /// A serial server can't be reached.
-    #[error("the serial server {address} can't be reached: {source}")]
+    #[error("the serial server {address} can't be reached: {error}")]
     Unreachable {
         /// Host and port.
         address: String,
-        /// The network's error.
-        source: io::Error,
+        /// The network's.
+        error: io::Error,
     },
     /// It was there and went away. The line looks for it and goes on by itself.
     #[error("{name} went away ({message}); it is looked for until it is back")]
@@ -148,12 +148,12 @@ pub enum PortError {
     #[error("the capture is over")]
     Over,
     /// The capture that is replayed can't be read further.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {error}", path.display())]
     Capture {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: ReadError,
+        error: ReadError,
     },
     /// The settings name no port.
     #[error("`{text}` names no port: {message}")]

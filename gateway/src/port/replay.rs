@@ -78,7 +78,7 @@ impl Replay {
     /// # Errors
     /// [`PortError::Capture`], which says what the file is where it isn't a capture.
     pub fn open(path: &Path, speed: Speed) -> Result<Replay, PortError> {
-        let reader = Reader::open(path).map_err(|source| capture(path, source))?;
+        let reader = Reader::open(path).map_err(|error| capture(path, error))?;
         Ok(Replay::new(
             path,
             Recording::Capture(Box::new(reader)),
@@ -121,7 +121,7 @@ impl Replay {
                 Recording::Capture(reader) => reader.next_item(),
                 Recording::Raw(raw) => raw.next_item(),
             };
-            self.next = next.map_err(|source| capture(&self.path, source))?;
+            self.next = next.map_err(|error| capture(&self.path, error))?;
         }
         if let (Speed::Recorded, Some(item)) = (self.speed, &self.next) {
             let line_ns = match item {
@@ -142,6 +142,19 @@ impl Replay {
         Ok(self.next.take())
     }
 
+    /// When an input was taken, on both clocks; once it was given.
+    pub fn stamp(&self, input: &Input) -> Stamp {
+        let origin_wall_ns = match &self.recording {
+            Recording::Capture(reader) => reader.origin_wall_ns().unwrap_or(0),
+            Recording::Raw(_) => 0,
+        };
+        let wall_ns = origin_wall_ns.saturating_add_unsigned(input.line_ns);
+        Stamp {
+            line_ns: input.line_ns,
+            wall_ns,
+        }
+    }
+
     /// The next chunk, inputs left out.
     ///
     /// # Errors
@@ -157,9 +170,9 @@ impl Replay {
     }
 }
 
-fn capture(path: &Path, source: ReadError) -> PortError {
+fn capture(path: &Path, error: ReadError) -> PortError {
     PortError::Capture {
         path: path.to_owned(),
-        source,
+        error,
     }
 }

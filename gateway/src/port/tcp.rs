@@ -38,9 +38,9 @@ impl Tcp {
     /// # Errors
     /// [`PortError::Unreachable`].
     pub async fn connect(address: &str) -> Result<Tcp, PortError> {
-        let unreachable = |source: io::Error| PortError::Unreachable {
+        let unreachable = |error: io::Error| PortError::Unreachable {
             address: address.to_owned(),
-            source,
+            error,
         };
         let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address))
             .await

@@ -352,13 +352,18 @@ async fn a_capture_gives_the_same_at_any_speed() {
         let began = std::time::Instant::now();
         let mut got = Vec::new();
         while let Some(item) = replay.next_item().await.unwrap() {
+            if let Item::Input(input) = &item {
+                let Stamp { line_ns, wall_ns } = replay.stamp(input);
+                assert_eq!((line_ns, wall_ns), (19_999_995, 1_020_000_000));
+            }
             got.push(item);
         }
         // The first packet of this capture is a chunk: time begins with it.
         let mut expected = items();
         for item in &mut expected {
-            if let Item::Chunk(chunk) = item {
-                chunk.at.line_ns -= 5;
+            match item {
+                Item::Chunk(chunk) => chunk.at.line_ns -= 5,
+                Item::Input(input) => input.line_ns -= 5,
             }
         }
         assert_eq!(got, expected);
