@@ -1,0 +1,91 @@
+//! `retrotap simulate`: a machine to test against, on a port or a pseudo-terminal.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use retrotap_adapters::framing::{Parity, SerialSettings};
+
+use super::signals::interrupted;
+use crate::simulate::krc2::BAUD;
+use crate::simulate::{Faults, Krc2, ValueEncoding, Wire, drive};
+
+/// A simulated machine that talks at its real pace, until Ctrl-C.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  retrotap simulate --adapter kuka-krc2 --port pty:/tmp/robot
+  retrotap simulate --adapter kuka-krc2 --port /dev/ttyUSB1 --seed 7
+  retrotap simulate --adapter kuka-krc2 --port pty --faults lost=0.001,silence=0.01
+
+Faults are rates from 0 to 1. Per byte: lost, doubled, flipped (one bit). Per cycle of seven frames:
+out_of_range (an axis claims to be beyond its limit), silence (a second of nothing), unplug (the
+port is gone for two seconds and comes back under another number; needs --port pty:LINK).")]
+pub struct Args {
+    /// Which machine.
+    #[arg(long, value_enum)]
+    adapter: Machine,
+    /// A serial device, or `pty` for a pseudo-terminal, or `pty:LINK` for one that also has a name
+    /// of your choice.
+    #[arg(long)]
+    port: String,
+    /// The same number gives the same way and the same faults.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How the sign of a value is written.
+    #[arg(long, value_enum, default_value = "sign_magnitude")]
+    value_encoding: ValueEncoding,
+    /// What goes wrong, and how often: `lost=0.001,silence=0.01`.
+    #[arg(long, value_name = "FAULT=RATE,…", default_value = "")]
+    faults: Faults,
+    /// End after so many cycles of seven frames.
+    #[arg(long)]
+    cycles: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Machine {
+    #[value(name = "kuka-krc2")]
+    KukaKrc2,
+}
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// The port can't be opened or doesn't take bytes any more.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let Machine::KukaKrc2 = args.adapter;
+    let settings = SerialSettings {
+        baud: BAUD,
+        data_bits: 8,
+        parity: Parity::None,
+        stop_bits: 1,
+    };
+    let link = args.port.strip_prefix("pty:").map(PathBuf::from);
+    if args.faults.unplug > 0.0 && link.is_none() {
+        bail!(
+            "`unplug` needs --port pty:LINK: a real adapter can't be pulled out from here, and a \
+             pseudo-terminal without a link isn't found again"
+        );
+    }
+    let mut wire = if args.port == "pty" || link.is_some() {
+        Wire::pty(link.as_deref()).with_context(|| format!("can't make {}", args.port))?
+    } else {
+        Wire::serial(Path::new(&args.port), settings)?
+    };
+    let machine = Krc2::new(args.seed, args.faults)
+        .encoding(args.value_encoding)
+        .cycles(args.cycles.unwrap_or(u64::MAX));
+    let place = match wire.line_end() {
+        Some(path) => format!("listen at {}", path.display()),
+        None => format!("it talks into {}", args.port),
+    };
+    eprintln!("A KUKA KR C2 sends its axes, {BAUD} baud 8N1; {place}. Ctrl-C ends it.");
+    let summary = drive(&mut wire, machine, interrupted()).await?;
+    eprintln!(
+        "{} bytes sent, {} more that nobody fetched",
+        summary.bytes_sent, summary.bytes_dropped
+    );
+    Ok(ExitCode::SUCCESS)
+}
