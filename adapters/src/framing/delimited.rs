@@ -6,8 +6,12 @@
 //!
 //! A start mark inside a frame begins a new one, unless content may hold it: where there is an escape
 //! and the start mark doesn't use it (3964R, whose STX is plain data behind the first).
+//!
 //! Without a start mark frames are what stands between two ends, and what comes before the first end
 //! is the rest of a frame whose beginning nobody saw.
+//!
+//! A frame that is refused is looked through for the beginning of another, which may be refused in
+//! turn: n bytes full of start marks cost n² / 2 steps once, and then they are gone.
 
 use super::{ChecksumSpec, Delimited, SkipCause, Step};
 use alloc::vec::Vec;
@@ -162,7 +166,7 @@ impl DelimitedRule {
             return self.new_start();
         }
         if self.end.first() == Some(&escape) && byte != escape {
-            return self.cut_off(SkipCause::BadEscape);
+            return self.bad_escape();
         }
         self.mark_from = self.seen;
         Step::More
@@ -215,6 +219,23 @@ impl DelimitedRule {
     fn cut_off(&mut self, cause: SkipCause) -> Step {
         self.whole = false;
         self.dead(self.seen, cause)
+    }
+
+    /// Whatever began before this escape would die of it too; the byte behind it may be a start.
+    fn bad_escape(&mut self) -> Step {
+        let span = self.seen;
+        self.whole = false;
+        self.begin();
+        let drop = if self.start.is_empty() {
+            span
+        } else {
+            span - 1
+        };
+        Step::Dead {
+            drop,
+            span,
+            cause: SkipCause::BadEscape,
+        }
     }
 
     /// The candidate is none. With a start mark the next one may begin right behind its first byte;

@@ -122,10 +122,11 @@ impl Framer {
         }
     }
 
-    /// When [`Framer::idle`] would have something to say if no byte comes before.
+    /// When [`Framer::idle`] would have something to say if no byte comes before; `None` where silence
+    /// would change nothing.
     #[must_use]
     pub fn idle_at_ns(&self) -> Option<u64> {
-        if self.held.len() == 0 {
+        if !self.rule.minds_silence(self.held.bytes()) {
             return None;
         }
         Some(self.quiet_since_ns?.saturating_add(self.silence_ns?))
@@ -239,13 +240,19 @@ impl Rule {
         }
     }
 
-    fn silence(&mut self, bytes: &[u8]) -> Step {
-        let inside_frame = match self {
-            Self::IdleGap(rule) => return rule.silence(bytes),
+    /// Whether silence would end a frame, or the waiting for the rest of one.
+    fn minds_silence(&self, bytes: &[u8]) -> bool {
+        match self {
             Self::Fixed(rule) => rule.inside_frame(),
-            Self::Delimited(_) | Self::LengthPrefixed(_) => !bytes.is_empty(),
-        };
-        if !inside_frame {
+            Self::Delimited(_) | Self::LengthPrefixed(_) | Self::IdleGap(_) => !bytes.is_empty(),
+        }
+    }
+
+    fn silence(&mut self, bytes: &[u8]) -> Step {
+        if let Self::IdleGap(rule) = self {
+            return rule.silence(bytes);
+        }
+        if !self.minds_silence(bytes) {
             return Step::More;
         }
         self.restart();

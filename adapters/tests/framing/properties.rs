@@ -141,6 +141,24 @@ proptest! {
     }
 
     #[test]
+    fn after_the_time_that_it_asked_for_it_asks_for_none(spec in spec(), bytes in received(300)) {
+        let mut framer = Framer::new(&spec).unwrap();
+        for received in bytes {
+            framer.push(received, &mut |_| {});
+            let mut told = 0;
+            if let Some(at_ns) = framer.idle_at_ns() {
+                // Only now and then: a line that always falls silent holds nothing.
+                if received.byte != 3 {
+                    continue;
+                }
+                framer.idle(at_ns, &mut |_| told += 1);
+                prop_assert!(told > 0);
+                prop_assert_eq!(framer.idle_at_ns(), None);
+            }
+        }
+    }
+
+    #[test]
     fn without_silences_to_watch_the_times_change_nothing_but_the_times(spec in spec(), bytes in received(300)) {
         prop_assume!(!matches!(spec.kind, FramingKind::IdleGap(_)));
         let spec = FramingSpec { timeout_ns: None, ..spec };
