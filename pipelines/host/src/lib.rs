@@ -13,11 +13,31 @@
 //! What it doesn't do: read files, look at a clock, or decide what becomes of records. Time is an
 //! argument, and modules are bytes. The one thread it has lets compiled code see its deadline.
 
+mod bind;
+mod engine;
+mod guest;
 pub mod inspect;
 pub mod limits;
 mod module;
 mod pack;
+mod pipeline;
+mod records;
+mod settings;
+mod suggest;
 
+pub use bind::{BindCause, BindError, StageSpec};
+#[cfg(feature = "native")]
+pub use engine::NativeStages;
+#[cfg(feature = "wasmtime")]
+pub use engine::WasmtimeOptions;
+pub use engine::{Engine, EngineError, Trap};
+pub use guest::{StageCounts, StartError, Strike};
 pub use module::{Module, ModuleError};
 pub use pack::{PackError, pack};
+pub use pipeline::{
+    FRAME_TOO_LONG, Outcome, Pipeline, REQUIRED_FIELD_ABSENT, RecordSchema, Verdict,
+};
+pub use records::{RecordRef, Value};
 pub use retrotap_abi::Manifest;
+pub use retrotap_abi::manifest::{Field, FieldsError, GenericField, Kind, Record};
+pub use settings::{ParamValue, SettingError, Table, TableRow};

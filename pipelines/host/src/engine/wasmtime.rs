@@ -1,0 +1,209 @@
+//! Compiled code: Wasmtime with Cranelift.
+//!
+//! A call is stopped by epochs: compiled code looks at a counter at every loop and function entry, and a
+//! thread of the engine advances it. Each instance has a store of its own, so nothing is shared between
+//! stages but code.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::{fmt, thread};
+
+use wasmtime::{Config, Engine, Memory, Module as Compiled, OptLevel, Store, TypedFunc};
+
+use super::cache::Cache;
+use super::{Code, EngineError, Instance, Question, Runner, Trap, write_into};
+use crate::limits::{EPOCH, STACK_BYTES_MAX};
+use crate::module::Module;
+
+/// How the compiled engine is set up.
+#[derive(Clone, Debug, Default)]
+pub struct WasmtimeOptions {
+    /// Where compiled modules are kept between two starts; nowhere if not given. Whoever can write to
+    /// this folder can run code as this process: it must be as well guarded as the program itself.
+    pub cache_dir: Option<PathBuf>,
+}
+
+pub(super) struct Wasmtime {
+    engine: Engine,
+    cache: Option<Cache>,
+}
+
+impl Wasmtime {
+    pub(super) fn new(options: WasmtimeOptions) -> Result<Self, EngineError> {
+        let mut config = Config::new();
+        config
+            .wasm_custom_page_sizes(true)
+            .wasm_simd(false)
+            .wasm_relaxed_simd(false)
+            .wasm_multi_memory(false)
+            .wasm_tail_call(false)
+            .cranelift_opt_level(OptLevel::Speed)
+            .epoch_interruption(true)
+            .max_wasm_stack(STACK_BYTES_MAX)
+            // A stage has a few kilobytes that never grow. The default reserves 4 GiB of addresses for
+            // each, which a Raspberry Pi doesn't have; with one-byte pages bounds are checked anyway.
+            .memory_reservation(0)
+            .memory_reservation_for_growth(0)
+            .memory_guard_size(0)
+            .memory_init_cow(false);
+        let engine =
+            Engine::new(&config).map_err(|error| EngineError::Start(format!("{error:#}")))?;
+        let ticker = engine.weak();
+        thread::Builder::new()
+            .name("retrotap-epochs".into())
+            .spawn(move || {
+                while let Some(engine) = ticker.upgrade() {
+                    engine.increment_epoch();
+                    drop(engine);
+                    thread::sleep(EPOCH);
+                }
+            })
+            .map_err(|error| EngineError::Start(error.to_string()))?;
+        let cache = options.cache_dir.map(|folder| Cache::new(folder, &engine));
+        Ok(Self { engine, cache })
+    }
+
+    fn compile(&self, module: &Module) -> Result<Compiled, wasmtime::Error> {
+        let Some(cache) = &self.cache else {
+            return Compiled::new(&self.engine, module.wasm());
+        };
+        if let Some(compiled) = cache.load(&self.engine, module.sha256()) {
+            return Ok(compiled);
+        }
+        let compiled = Compiled::new(&self.engine, module.wasm())?;
+        cache.store(module.sha256(), &compiled.serialize()?);
+        Ok(compiled)
+    }
+}
+
+impl Runner for Wasmtime {
+    fn name(&self) -> &'static str {
+        "wasmtime"
+    }
+
+    fn prepare(&self, module: &Module) -> Result<Arc<dyn Code>, EngineError> {
+        let compiled = self
+            .compile(module)
+            .map_err(|error| EngineError::Module(format!("{error:#}")))?;
+        let budget_us = u128::from(module.manifest().time_budget_us);
+        // One more: the first may end right after the call began.
+        let epochs = budget_us.div_ceil(EPOCH.as_micros()) as u64 + 1;
+        Ok(Arc::new(CompiledCode { compiled, epochs }))
+    }
+}
+
+struct CompiledCode {
+    compiled: Compiled,
+    epochs: u64,
+}
+
+impl Code for CompiledCode {
+    fn instantiate(&self) -> Result<Box<dyn Instance>, EngineError> {
+        let instance = CompiledInstance::new(self)
+            .map_err(|error| EngineError::Module(format!("{error:#}")))?;
+        Ok(Box::new(instance))
+    }
+}
+
+struct CompiledInstance {
+    store: Store<()>,
+    epochs: u64,
+    memory: Memory,
+    questions: [TypedFunc<(), i32>; 4],
+    configure: TypedFunc<(), i32>,
+    process: TypedFunc<(i32, i64), i32>,
+    tick: Option<TypedFunc<i64, i32>>,
+}
+
+impl CompiledInstance {
+    fn new(code: &CompiledCode) -> Result<Self, wasmtime::Error> {
+        let mut store = Store::new(code.compiled.engine(), ());
+        // Before anything else: a new store's deadline has already passed.
+        store.set_epoch_deadline(code.epochs);
+        let instance = wasmtime::Instance::new(&mut store, &code.compiled, &[])?;
+        let memory = instance
+            .get_memory(&mut store, "memory")
+            .ok_or_else(|| wasmtime::Error::msg("the module does not export its memory"))?;
+        let [abi, input, config, output] = Question::ALL
+            .map(|question| instance.get_typed_func::<(), i32>(&mut store, question.export()));
+        let tick = match instance.get_func(&mut store, "rt_tick") {
+            Some(tick) => Some(tick.typed(&store)?),
+            None => None,
+        };
+        Ok(Self {
+            epochs: code.epochs,
+            memory,
+            questions: [abi?, input?, config?, output?],
+            configure: instance.get_typed_func(&mut store, "rt_configure")?,
+            process: instance.get_typed_func(&mut store, "rt_process")?,
+            tick,
+            store,
+        })
+    }
+}
+
+impl Instance for CompiledInstance {
+    fn memory(&self) -> &[u8] {
+        self.memory.data(&self.store)
+    }
+
+    fn write(&mut self, address: usize, bytes: &[u8]) -> bool {
+        write_into(self.memory.data_mut(&mut self.store), address, bytes)
+    }
+
+    fn ask(&mut self, question: Question) -> Result<i32, Trap> {
+        self.store.set_epoch_deadline(self.epochs);
+        self.questions[question as usize]
+            .call(&mut self.store, ())
+            .map_err(trap)
+    }
+
+    fn configure(&mut self) -> Result<i32, Trap> {
+        self.store.set_epoch_deadline(self.epochs);
+        self.configure.call(&mut self.store, ()).map_err(trap)
+    }
+
+    fn process(&mut self, input_bytes: i32, t_ns: i64) -> Result<i32, Trap> {
+        self.store.set_epoch_deadline(self.epochs);
+        self.process
+            .call(&mut self.store, (input_bytes, t_ns))
+            .map_err(trap)
+    }
+
+    fn has_tick(&self) -> bool {
+        self.tick.is_some()
+    }
+
+    fn tick(&mut self, t_ns: i64) -> Result<i32, Trap> {
+        let Some(tick) = &self.tick else { return Ok(0) };
+        self.store.set_epoch_deadline(self.epochs);
+        tick.call(&mut self.store, t_ns).map_err(trap)
+    }
+}
+
+impl fmt::Debug for CompiledInstance {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("CompiledInstance")
+            .finish_non_exhaustive()
+    }
+}
+
+// By value because `map_err` hands it over so.
+#[allow(clippy::needless_pass_by_value)]
+fn trap(error: wasmtime::Error) -> Trap {
+    use wasmtime::Trap as Cause;
+    match error.downcast_ref::<Cause>() {
+        Some(Cause::Interrupt) => Trap::Deadline,
+        Some(Cause::StackOverflow) => Trap::StackOverflow,
+        Some(Cause::MemoryOutOfBounds) => Trap::MemoryOutOfBounds,
+        Some(Cause::UnreachableCodeReached) => Trap::Unreachable,
+        Some(
+            Cause::IntegerOverflow | Cause::IntegerDivisionByZero | Cause::BadConversionToInteger,
+        ) => Trap::Arithmetic,
+        Some(Cause::TableOutOfBounds | Cause::IndirectCallToNull | Cause::BadSignature) => {
+            Trap::BadCall
+        }
+        _ => Trap::Other,
+    }
+}
