@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -16,6 +16,8 @@ use crate::words::LineState;
 
 /// Long enough for a busy machine; only ever waited for when something is broken.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+const LIVE_REQUEST: &str = "GET /api/v1/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
 
 /// Numbers as a record has them: `84.00` must not come out as `84.0`.
 const RECORD: &str =
@@ -108,12 +110,7 @@ impl Gateway {
     }
 
     async fn live(&self) -> LiveClient {
-        let stream = self
-            .send("GET /api/v1/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-            .await;
-        LiveClient {
-            reader: BufReader::new(stream),
-        }
+        LiveClient::new(self.send(LIVE_REQUEST).await)
     }
 }
 
@@ -166,6 +163,12 @@ struct LiveClient {
 }
 
 impl LiveClient {
+    fn new(stream: TcpStream) -> Self {
+        Self {
+            reader: BufReader::new(stream),
+        }
+    }
+
     /// The data of the next event, as it was sent; `None` at the end of the stream.
     async fn next_text(&mut self) -> Option<String> {
         loop {
@@ -275,18 +278,37 @@ async fn the_newest_value_wins() {
     }
 }
 
+/// Two megabytes of events wait for the frozen client, far more than all buffers hold; and when it
+/// reads at last, it skips what it missed.
 #[tokio::test]
-async fn a_client_that_never_reads_holds_nothing_up() {
+async fn a_client_that_does_not_read_holds_nothing_up_and_skips_what_it_missed() {
+    const EVENTS: u64 = 30;
     let gateway = Gateway::start().await;
-    let frozen = gateway.live().await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(gateway.address).await.unwrap();
+    stream.write_all(LIVE_REQUEST.as_bytes()).await.unwrap();
+    let mut frozen = LiveClient::new(stream);
+    frozen.next_frames().await;
+
     let mut reading = gateway.live().await;
     reading.next_frames().await;
-    for frames in 1..=30 {
-        gateway.show(frames);
+    for frames in 1..=EVENTS {
+        let mut status = a_status(frames);
+        status.machines[0].title = "x".repeat(64 * 1024);
+        gateway.state.send_replace(Arc::new(status));
         while reading.next_frames().await < frames {}
     }
     assert_eq!(gateway.get("/api/v1/status").await.status, 200);
-    drop(frozen);
+
+    let mut events = 0;
+    while frozen.next_frames().await < EVENTS {
+        events += 1;
+    }
+    assert!(
+        events < EVENTS / 2,
+        "{events} events were kept for a client that did not read"
+    );
 }
 
 #[tokio::test]
