@@ -6,6 +6,11 @@
 //! but never reaches into a line.
 
 pub mod capture;
+pub mod config;
+pub mod demo_broker;
 pub mod port;
+pub mod spool;
+pub mod time;
+pub mod uplink;
 pub mod web;
 pub mod words;

@@ -79,16 +79,57 @@ pub struct Record {
     pub fields: String,
 }
 
-/// One record as the spool has taken it: named for ever, and never written differently again.
+/// One frame on its way from a line to the spool, as it came from the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawFrame {
+    /// The frame's last byte.
+    pub at: Stamp,
+    /// Whether `at.wall_ns` can be believed.
+    pub clock: ClockState,
+    /// The frame's number on its line, from 1.
+    pub number: u64,
+    /// Which of the machine's ports it came from.
+    pub port: u8,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// What the driver saw wrong with any of them, such as `parity`; almost always empty.
+    pub errors: Vec<&'static str>,
+}
+
+/// Which of a machine's two streams an entry belongs to. Each is numbered, kept and sent for
+/// itself, so that whoever reads one of them can see from its numbers alone that nothing is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    /// What the pipeline made of the frames.
+    Records,
+    /// The frames themselves.
+    Frames,
+}
+
+impl Stream {
+    /// The last level of its MQTT topic.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Records => "records",
+            Self::Frames => "frames",
+        }
+    }
+}
+
+/// One record or frame as the spool has taken it: named for ever, and never written differently
+/// again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The machine.
     pub machine: Arc<str>,
-    /// The record's name.
+    /// Which of the machine's streams.
+    pub stream: Stream,
+    /// The record's name; `frame` for a frame.
     pub record: Arc<str>,
     /// New for each opening of the spool.
     pub epoch: u64,
-    /// From 1, without gaps, per machine and epoch.
+    /// From 1, without gaps, per machine, stream and epoch.
     pub seq: u64,
     /// The JSON object as it is sent, byte for byte, every time that it is sent.
     pub json: Arc<str>,

@@ -14,6 +14,31 @@ pub const SETTINGS_FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// A certificate or key file. A chain of ten RSA-4096 certificates in PEM has 25 kB.
 pub const PEM_FILE_BYTES_MAX: u64 = 256 * 1024;
 
+/// An adapter's YAML or one of its tables. The largest that ships has 4 kB.
+pub const ADAPTER_FILE_BYTES_MAX: u64 = 256 * 1024;
+
+/// A packed module. The largest that ships has 40 kB; the tap's flash takes none above this.
+pub const MODULE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Changes of obstacles and parameters that a line hasn't taken yet. A source at 50 Hz fills it in
+/// 1.2 s, and a line that is that late has other troubles.
+pub const INPUTS_PENDING_MAX: usize = 64;
+
+/// Chunks and inputs on their way to a capture's file: 3 s of a KR C2 read byte by byte, some 300 kB.
+pub const RECORDING_ITEMS_MAX: usize = 4096;
+
+/// How much of a capture a killed process may lose.
+pub const RECORDING_FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// How often a line asks the kernel whether its clock is synchronised.
+pub const CLOCK_ASKED_EVERY_NS: u64 = 1_000_000_000;
+
+/// First pause before a line that failed begins again; it doubles up to the next figure.
+pub const LINE_RESTART_PAUSE_MIN: Duration = Duration::from_millis(100);
+
+/// Longest pause before a line begins again. A line that ran for longer begins with the short one.
+pub const LINE_RESTART_PAUSE_MAX: Duration = Duration::from_secs(10);
+
 /// A name that becomes a level of an MQTT topic and a tag in the lake.
 pub const NAME_BYTES_MAX: usize = 64;
 
@@ -79,11 +104,20 @@ pub const SHUTDOWN_FLUSH: Duration = Duration::from_secs(3);
 
 const _: () = {
     let in_flight_bytes = IN_FLIGHT_MESSAGES_MAX as usize * BATCH_BYTES_MAX;
-    assert!(SPOOL_BYTES_MIN >= 2 * in_flight_bytes, "what is in flight must leave room");
+    assert!(
+        SPOOL_BYTES_MIN >= 2 * in_flight_bytes,
+        "what is in flight must leave room"
+    );
     assert!(SPOOL_BYTES_MAX >= SPOOL_BYTES_MIN);
     assert!(INTAKE_BATCH_ENTRIES_MAX <= INTAKE_ENTRIES_MAX);
-    assert!(BROKER_PACKET_BYTES_MIN > 2 * TOPIC_BYTES_MAX, "a record must fit beside its topic");
-    assert!(TOPIC_BYTES_MAX < u16::MAX as usize, "MQTT counts a topic's bytes in 16 bits");
+    assert!(
+        BROKER_PACKET_BYTES_MIN > 2 * TOPIC_BYTES_MAX,
+        "a record must fit beside its topic"
+    );
+    assert!(
+        TOPIC_BYTES_MAX < u16::MAX as usize,
+        "MQTT counts a topic's bytes in 16 bits"
+    );
     assert!(RECONNECT_PAUSE_MIN.as_millis() < RECONNECT_PAUSE_MAX.as_millis());
     assert!(KEEP_ALIVE.as_secs() > 0 && KEEP_ALIVE.as_secs() <= u16::MAX as u64);
     // A broker that answers nothing is given up before a stop gives up waiting for systemd (90 s).

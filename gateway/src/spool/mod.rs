@@ -99,7 +99,12 @@ impl Spool {
             taken: Notify::new(),
             latest: watch::Sender::new(Latest::new()),
         });
-        Ok((Self { shared: Arc::clone(&shared) }, Reader { shared }))
+        Ok((
+            Self {
+                shared: Arc::clone(&shared),
+            },
+            Reader { shared },
+        ))
     }
 
     /// What the line of `machine` hands its records and frames to. Each intake has a task of its
@@ -109,10 +114,18 @@ impl Spool {
         let (sender, receiver) = mpsc::channel(INTAKE_ENTRIES_MAX);
         let indices = {
             let mut queues = self.shared.queues();
-            [queues.queue(machine, Stream::Records), queues.queue(machine, Stream::Frames)]
+            [
+                queues.queue(machine, Stream::Records),
+                queues.queue(machine, Stream::Frames),
+            ]
         };
         let missed = Arc::new(Mutex::new(Missed::default()));
-        tokio::spawn(fill(Arc::clone(&self.shared), indices, receiver, Arc::clone(&missed)));
+        tokio::spawn(fill(
+            Arc::clone(&self.shared),
+            indices,
+            receiver,
+            Arc::clone(&missed),
+        ));
         Intake { sender, missed }
     }
 
@@ -200,7 +213,9 @@ async fn fill(
 ) {
     let mut takings = Vec::with_capacity(INTAKE_BATCH_ENTRIES_MAX);
     loop {
-        let received = receiver.recv_many(&mut takings, INTAKE_BATCH_ENTRIES_MAX).await;
+        let received = receiver
+            .recv_many(&mut takings, INTAKE_BATCH_ENTRIES_MAX)
+            .await;
         let lost = std::mem::take(&mut *missed.lock().unwrap_or_else(PoisonError::into_inner));
         let now = Instant::now();
         let mut newest = Vec::new();
@@ -278,9 +293,9 @@ impl Reader {
         self.shared.queues().release(machine, stream, epoch, seq);
     }
 
-    /// Forgets the same entries because they will never be taken; counted, and told by a `gap`.
-    pub fn refuse(&mut self, machine: &str, stream: Stream, epoch: u64, seq: u64) {
-        self.shared.queues().refuse(machine, stream, epoch, seq);
+    /// Forgets a batch that will never be taken; counted, and told by a `gap` record.
+    pub fn refuse(&mut self, batch: &Batch) {
+        self.shared.queues().refuse(batch);
     }
 
     /// What is in flight will be read again, in the same order.

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use crate::config::limits::{ENTRY_OVERHEAD_BYTES, GAPS_PENDING_MAX};
 use crate::spool::json::{self, Fields, Place};
+use crate::time;
 use crate::words::{ClockState, Entry, Identity, RawFrame, Record, Stamp, Stream};
 
 /// The record that stands for what is missing.
@@ -100,6 +101,10 @@ impl Held {
     fn bytes(&self) -> usize {
         self.entry.json.len() + ENTRY_OVERHEAD_BYTES
     }
+
+    fn name(&self) -> (u64, u64) {
+        (self.entry.epoch, self.entry.seq)
+    }
 }
 
 #[derive(Debug)]
@@ -131,7 +136,10 @@ impl Queue {
             let oldest = self.lost.remove(0);
             if let Some(next) = self.lost.first_mut() {
                 next.numbers = None;
-                next.join(&Lost { numbers: None, ..oldest });
+                next.join(&Lost {
+                    numbers: None,
+                    ..oldest
+                });
             }
         }
     }
@@ -202,7 +210,9 @@ impl Batch {
 
     /// The name of the last entry: releasing it releases all of them.
     pub fn last(&self) -> (u64, u64) {
-        self.entries.last().map_or((0, 0), |entry| (entry.epoch, entry.seq))
+        self.entries
+            .last()
+            .map_or((0, 0), |entry| (entry.epoch, entry.seq))
     }
 }
 
@@ -244,7 +254,11 @@ impl Queues {
 
     /// Index of the machine's queue for `stream`, made when it isn't there.
     pub fn queue(&mut self, machine: &str, stream: Stream) -> usize {
-        if let Some(index) = self.queues.iter().position(|queue| queue.is_of(machine, stream)) {
+        if let Some(index) = self
+            .queues
+            .iter()
+            .position(|queue| queue.is_of(machine, stream))
+        {
             return index;
         }
         self.queues.push(Queue {
@@ -311,7 +325,11 @@ impl Queues {
         };
         queue.last_t.insert(Arc::clone(&name), t_unix_ns);
 
-        let place = Place { epoch, seq, t_unix_ns };
+        let place = Place {
+            epoch,
+            seq,
+            t_unix_ns,
+        };
         let json = match taking {
             Taking::Record(record) => json::record(&queue.identity, place, record),
             Taking::Frame(frame) => json::frame(&queue.identity, place, frame),
@@ -324,7 +342,13 @@ impl Queues {
             seq,
             json: json.into(),
         };
-        let held = Held { entry: entry.clone(), taken_at: now, t_unix_ns, clock, tells };
+        let held = Held {
+            entry: entry.clone(),
+            taken_at: now,
+            t_unix_ns,
+            clock,
+            tells,
+        };
         self.bytes += held.bytes();
         queue.waiting_bytes += held.bytes();
         queue.waiting.push_back(held);
@@ -340,11 +364,17 @@ impl Queues {
             .filter(|queue| !queue.waiting.is_empty())
             .min_by_key(|queue| queue.waiting.front().map(|held| held.taken_at));
         let Some(queue) = oldest else { return false };
-        let Some(held) = queue.waiting.pop_front() else { return false };
+        let Some(held) = queue.waiting.pop_front() else {
+            return false;
+        };
         queue.waiting_bytes -= held.bytes();
         self.bytes -= held.bytes();
         queue.lose_held(&held, DropCause::SpoolFull);
-        *self.counts.dropped.entry(DropCause::SpoolFull.name()).or_default() += 1;
+        *self
+            .counts
+            .dropped
+            .entry(DropCause::SpoolFull.name())
+            .or_default() += 1;
         true
     }
 
@@ -355,7 +385,9 @@ impl Queues {
             if !queue.lost.is_empty() || queue.waiting_bytes >= bytes_max {
                 return Due::Now;
             }
-            let Some(front) = queue.waiting.front() else { continue };
+            let Some(front) = queue.waiting.front() else {
+                continue;
+            };
             let at = front.taken_at + linger;
             if at <= now {
                 return Due::Now;
@@ -375,7 +407,11 @@ impl Queues {
         let count = self.queues.len();
         let index = (0..count)
             .map(|step| (self.turn + step) % count)
-            .find(|&index| self.queues.get(index).is_some_and(|queue| !queue.waiting.is_empty()))?;
+            .find(|&index| {
+                self.queues
+                    .get(index)
+                    .is_some_and(|queue| !queue.waiting.is_empty())
+            })?;
         self.turn = (index + 1) % count;
         let queue = self.queues.get_mut(index)?;
 
@@ -386,19 +422,27 @@ impl Queues {
             if payload_bytes > bytes_max && !entries.is_empty() {
                 break;
             }
-            let Some(held) = queue.waiting.pop_front() else { break };
+            let Some(held) = queue.waiting.pop_front() else {
+                break;
+            };
             queue.waiting_bytes -= held.bytes();
             entries.push(held.entry.clone());
             queue.in_flight.push_back(held);
         }
-        Some(Batch { machine: Arc::clone(&queue.identity.machine), stream: queue.stream, entries })
+        Some(Batch {
+            machine: Arc::clone(&queue.identity.machine),
+            stream: queue.stream,
+            entries,
+        })
     }
 
     /// Turns what is lost into `gap` records at the end of their queues. Only when it is read: while
     /// nobody reads, one gap grows instead of many being told.
     fn tell_gaps(&mut self, now: Instant) {
         for index in 0..self.queues.len() {
-            let Some(queue) = self.queues.get_mut(index) else { continue };
+            let Some(queue) = self.queues.get_mut(index) else {
+                continue;
+            };
             for lost in std::mem::take(&mut queue.lost) {
                 let record = gap_record(&lost);
                 self.append(index, &Taking::Record(record), Some(lost), now);
@@ -409,34 +453,51 @@ impl Queues {
     /// Forgets the entries of this machine and stream up to and including (epoch, seq), of those
     /// that are in flight.
     pub fn release(&mut self, machine: &str, stream: Stream, epoch: u64, seq: u64) {
-        self.leave(machine, stream, (epoch, seq), None);
-    }
-
-    /// As `release`, for what will never be taken: it is counted, and told by a `gap` record.
-    pub fn refuse(&mut self, machine: &str, stream: Stream, epoch: u64, seq: u64) {
-        self.leave(machine, stream, (epoch, seq), Some(DropCause::Refused));
-    }
-
-    fn leave(&mut self, machine: &str, stream: Stream, to: (u64, u64), cause: Option<DropCause>) {
-        let Some(queue) = self.queues.iter_mut().find(|queue| queue.is_of(machine, stream)) else {
+        let Some(queue) = self
+            .queues
+            .iter_mut()
+            .find(|queue| queue.is_of(machine, stream))
+        else {
             return;
         };
         while let Some(held) = queue.in_flight.front() {
-            if (held.entry.epoch, held.entry.seq) > to {
+            if held.name() > (epoch, seq) {
                 break;
             }
-            let Some(held) = queue.in_flight.pop_front() else { break };
             self.bytes -= held.bytes();
-            match cause {
-                None => self.counts.released += 1,
-                Some(cause) => {
-                    // A gap that is refused is not told again: it would be refused again.
-                    if held.tells.is_none() {
-                        queue.lose_held(&held, cause);
-                    }
-                    *self.counts.dropped.entry(cause.name()).or_default() += 1;
-                }
+            self.counts.released += 1;
+            queue.in_flight.pop_front();
+        }
+    }
+
+    /// Forgets the entries of a batch that will never be taken: they are counted, and told by a
+    /// `gap` record. What else is in flight stays so.
+    pub fn refuse(&mut self, batch: &Batch) {
+        let (Some(first), Some(last)) = (batch.entries.first(), batch.entries.last()) else {
+            return;
+        };
+        let names = (first.epoch, first.seq)..=(last.epoch, last.seq);
+        let queue = self
+            .queues
+            .iter_mut()
+            .find(|queue| queue.is_of(&batch.machine, batch.stream));
+        let Some(queue) = queue else { return };
+        let (refused, kept) = std::mem::take(&mut queue.in_flight)
+            .into_iter()
+            .partition(|held| names.contains(&held.name()));
+        queue.in_flight = kept;
+        let refused: VecDeque<Held> = refused;
+        for held in refused {
+            self.bytes -= held.bytes();
+            // A gap that is refused is not told again: it would be refused again.
+            if held.tells.is_none() {
+                queue.lose_held(&held, DropCause::Refused);
             }
+            *self
+                .counts
+                .dropped
+                .entry(DropCause::Refused.name())
+                .or_default() += 1;
         }
     }
 
@@ -452,7 +513,10 @@ impl Queues {
     }
 
     pub fn backlog(&self) -> Backlog {
-        let mut backlog = Backlog { bytes: self.bytes, ..Backlog::default() };
+        let mut backlog = Backlog {
+            bytes: self.bytes,
+            ..Backlog::default()
+        };
         for queue in &self.queues {
             let entries = queue.waiting.len() + queue.in_flight.len();
             backlog.entries += entries;
@@ -461,8 +525,11 @@ impl Queues {
             }
             let oldest = queue.in_flight.front().or(queue.waiting.front());
             if let Some(held) = oldest {
-                backlog.oldest_taken_at =
-                    Some(backlog.oldest_taken_at.map_or(held.taken_at, |at| at.min(held.taken_at)));
+                backlog.oldest_taken_at = Some(
+                    backlog
+                        .oldest_taken_at
+                        .map_or(held.taken_at, |at| at.min(held.taken_at)),
+                );
             }
         }
         backlog
@@ -478,12 +545,15 @@ fn gap_record(lost: &Lost) -> Record {
             fields.integer(name, i64::try_from(value).unwrap_or(i64::MAX));
         }
     }
-    fields.text("since", &json::time(lost.since_ns));
-    fields.text("until", &json::time(lost.until_ns));
+    fields.text("since", &time::rfc3339(lost.since_ns));
+    fields.text("until", &time::rfc3339(lost.until_ns));
     Record {
         name: GAP.into(),
         module: GAP_MODULE.into(),
-        at: Stamp { line_ns: 0, wall_ns: lost.until_ns },
+        at: Stamp {
+            line_ns: 0,
+            wall_ns: lost.until_ns,
+        },
         clock: lost.clock,
         frame: 0,
         fields: fields.finish(),

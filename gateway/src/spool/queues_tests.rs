@@ -17,7 +17,10 @@ fn at(name: &str, wall_ns: i64) -> Taking {
     Taking::Record(Record {
         name: name.into(),
         module: "a@1.0.0".into(),
-        at: Stamp { line_ns: 0, wall_ns },
+        at: Stamp {
+            line_ns: 0,
+            wall_ns,
+        },
         clock: ClockState::Synced,
         frame: 1,
         fields: "{}".into(),
@@ -39,9 +42,19 @@ fn numbers_count_from_one_per_machine_and_stream() {
     let frames = queues.queue("m", Stream::Frames);
     assert_eq!(queues.queue("m", Stream::Records), one);
     let now = Instant::now();
-    for (index, seq) in [(one, 1), (one, 2), (two, 1), (frames, 1), (one, 3), (two, 2)] {
+    for (index, seq) in [
+        (one, 1),
+        (one, 2),
+        (two, 1),
+        (frames, 1),
+        (one, 3),
+        (two, 2),
+    ] {
         let entry = queues.take(index, &at("a", seq * 10), now).expect("taken");
-        assert_eq!((entry.epoch, entry.seq), (EPOCH, u64::try_from(seq).expect("small")));
+        assert_eq!(
+            (entry.epoch, entry.seq),
+            (EPOCH, u64::try_from(seq).expect("small"))
+        );
         assert_eq!(value(&entry)["seq"], entry.seq);
     }
 }
@@ -54,12 +67,20 @@ fn times_strictly_increase_per_record_name() {
         let entry = queues.take(index, &at(name, wall), now).expect("taken");
         value(&entry)["t"].as_str().expect("a text").to_owned()
     };
-    assert_eq!(times("a", 5), json::time(5));
-    assert_eq!(times("b", 5), json::time(5), "another record of the same frame has its time");
-    assert_eq!(times("a", 5), json::time(6));
-    assert_eq!(times("a", 5), json::time(7));
-    assert_eq!(times("a", 2), json::time(8), "back by less than a second");
-    assert_eq!(times("a", 100), json::time(100));
+    assert_eq!(times("a", 5), time::rfc3339(5));
+    assert_eq!(
+        times("b", 5),
+        time::rfc3339(5),
+        "another record of the same frame has its time"
+    );
+    assert_eq!(times("a", 5), time::rfc3339(6));
+    assert_eq!(times("a", 5), time::rfc3339(7));
+    assert_eq!(
+        times("a", 2),
+        time::rfc3339(8),
+        "back by less than a second"
+    );
+    assert_eq!(times("a", 100), time::rfc3339(100));
 }
 
 #[test]
@@ -68,11 +89,15 @@ fn a_clock_that_goes_back_by_more_than_a_second_begins_a_new_epoch() {
     let now = Instant::now();
     let second = 1_000_000_000;
     queues.take(index, &at("a", 10 * second), now);
-    let same = queues.take(index, &at("a", 9 * second), now).expect("taken");
+    let same = queues
+        .take(index, &at("a", 9 * second), now)
+        .expect("taken");
     assert_eq!((same.epoch, same.seq), (EPOCH, 2));
-    let stepped = queues.take(index, &at("a", 8 * second), now).expect("taken");
+    let stepped = queues
+        .take(index, &at("a", 8 * second), now)
+        .expect("taken");
     assert_eq!((stepped.epoch, stepped.seq), (EPOCH + 1, 1));
-    assert_eq!(value(&stepped)["t"], json::time(8 * second));
+    assert_eq!(value(&stepped)["t"], time::rfc3339(8 * second));
 }
 
 #[test]
@@ -118,13 +143,15 @@ fn batches_keep_to_their_size_and_machines_take_turns() {
     }
     let entry = queues.take(two, &at("a", 0), now).expect("taken");
     let room_for_two = 2 * entry.json.len() + "[,]".len();
-    let order: Vec<(String, Vec<u64>)> =
-        std::iter::from_fn(|| queues.read(room_for_two, now))
-            .inspect(|batch| assert!(batch.payload().len() <= room_for_two))
-            .map(|batch| (batch.machine.to_string(), numbers(&batch)))
-            .collect();
+    let order: Vec<(String, Vec<u64>)> = std::iter::from_fn(|| queues.read(room_for_two, now))
+        .inspect(|batch| assert!(batch.payload().len() <= room_for_two))
+        .map(|batch| (batch.machine.to_string(), numbers(&batch)))
+        .collect();
     let expect = [("m", vec![1, 2]), ("n", vec![1]), ("m", vec![3, 4])];
-    assert_eq!(order, expect.map(|(machine, seq)| (machine.to_owned(), seq)));
+    assert_eq!(
+        order,
+        expect.map(|(machine, seq)| (machine.to_owned(), seq))
+    );
 }
 
 #[test]
@@ -133,8 +160,14 @@ fn an_entry_larger_than_the_batch_comes_alone() {
     let now = Instant::now();
     queues.take(index, &at("a", 1), now);
     queues.take(index, &at("a", 2), now);
-    assert_eq!(queues.read(1, now).map(|batch| numbers(&batch)), Some(vec![1]));
-    assert_eq!(queues.read(1, now).map(|batch| numbers(&batch)), Some(vec![2]));
+    assert_eq!(
+        queues.read(1, now).map(|batch| numbers(&batch)),
+        Some(vec![1])
+    );
+    assert_eq!(
+        queues.read(1, now).map(|batch| numbers(&batch)),
+        Some(vec![2])
+    );
 }
 
 #[test]
@@ -154,7 +187,7 @@ fn a_full_spool_drops_the_oldest_and_one_gap_tells_of_all() {
     assert_eq!(gap["fields"]["first"], 1);
     assert_eq!(gap["fields"]["last"], first_kept - 1);
     assert_eq!(gap["fields"]["count"], first_kept - 1);
-    assert_eq!(gap["fields"]["since"], json::time(0));
+    assert_eq!(gap["fields"]["since"], time::rfc3339(0));
     assert_eq!(queues.counts.dropped["spool_full"], first_kept - 1);
 }
 
@@ -209,36 +242,49 @@ fn what_the_intake_dropped_is_told_without_numbers() {
     let gap = value(&queues.read(ROOMY, Instant::now()).expect("the gap").entries[0]);
     assert_eq!(gap["fields"]["reason"], "intake_full");
     assert_eq!(gap["fields"]["count"], 7);
-    assert_eq!(gap["fields"]["until"], json::time(20));
+    assert_eq!(gap["fields"]["until"], time::rfc3339(20));
     assert_eq!(gap["fields"].get("first"), None);
     assert_eq!(queues.counts.dropped["intake_full"], 7);
 }
 
 #[test]
-fn what_is_refused_is_told_once() {
+fn what_is_refused_is_told_once_and_nothing_else_in_flight_is_touched() {
     let (mut queues, index) = queues(ROOMY);
     let now = Instant::now();
-    queues.take(index, &at("a", 1), now);
-    queues.read(ROOMY, now);
-    queues.refuse("m", Stream::Records, EPOCH, 1);
+    for wall in 0..3 {
+        queues.take(index, &at("a", wall), now);
+    }
+    let one_each: Vec<Batch> = std::iter::from_fn(|| queues.read(1, now)).collect();
+    queues.refuse(&one_each[1]);
+    queues.release("m", Stream::Records, EPOCH, 3);
+    assert_eq!(queues.counts.released, 2);
     let gap = queues.read(ROOMY, now).expect("the gap");
-    assert_eq!(value(&gap.entries[0])["fields"]["reason"], "refused");
-    queues.refuse("m", Stream::Records, EPOCH, 2);
+    let told = value(&gap.entries[0]);
+    assert_eq!(told["fields"]["reason"], "refused");
+    assert_eq!(
+        (&told["fields"]["first"], &told["fields"]["last"]),
+        (&2.into(), &2.into())
+    );
+    queues.refuse(&gap);
     assert!(queues.read(ROOMY, now).is_none());
+    assert_eq!(queues.backlog(), Backlog::default());
 }
 
 #[test]
 fn gaps_of_many_epochs_stay_few() {
     let (mut queues, index) = queues(ROOMY);
     for epoch in 0..1000 {
-        queues.lose(index, Lost {
-            cause: DropCause::SpoolFull,
-            count: 1,
-            since_ns: 0,
-            until_ns: 0,
-            clock: ClockState::Capture,
-            numbers: Some((epoch, 1, 1)),
-        });
+        queues.lose(
+            index,
+            Lost {
+                cause: DropCause::SpoolFull,
+                count: 1,
+                since_ns: 0,
+                until_ns: 0,
+                clock: ClockState::Capture,
+                numbers: Some((epoch, 1, 1)),
+            },
+        );
     }
     let batch = queues.read(ROOMY, Instant::now()).expect("gaps");
     assert!(batch.entries.len() <= GAPS_PENDING_MAX);

@@ -1,0 +1,3 @@
+//! The gateway's settings.
+
+pub mod limits;
