@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::words::Stamp;
+use crate::words::{ClockState, Stamp};
 
 /// Gives the ports of a line their time; copied to each, so that all of them share one origin.
 #[derive(Debug, Clone, Copy)]
@@ -42,4 +42,42 @@ fn wall_ns() -> i64 {
         .map_or(0, |since| {
             i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
         })
+}
+
+/// Whether something holds the wall clock, as the kernel knows it: chrony, systemd-timesyncd and
+/// ntpd all tell it. A system call, for once in a while.
+#[allow(unsafe_code)]
+pub fn clock_state() -> ClockState {
+    // SAFETY: `timex` is plain numbers, for all of which zero is a value; with `modes` at zero the
+    // call changes nothing, and it writes only into the structure that it is given.
+    let (result, timex) = unsafe {
+        let mut timex: libc::timex = std::mem::zeroed();
+        (libc::adjtimex(&mut timex), timex)
+    };
+    if result >= 0 && timex.status & libc::STA_UNSYNC == 0 {
+        ClockState::Synced
+    } else {
+        ClockState::Unsynced
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_clocks_run_and_line_time_begins_at_zero() {
+        let clock = LineClock::start();
+        let first = clock.now();
+        let second = clock.now();
+        assert!(first.line_ns <= second.line_ns);
+        assert!(first.line_ns < 60_000_000_000);
+        // After the year this was written in, before the end of an i64.
+        assert!(clock.origin_wall_ns() > 1_767_225_600_000_000_000);
+    }
+
+    #[test]
+    fn the_kernel_says_whether_the_clock_is_held() {
+        assert_ne!(clock_state(), ClockState::Capture);
+    }
 }

@@ -31,7 +31,7 @@ use std::time::Duration;
 use retrotap_adapters::framing::SerialSettings;
 use thiserror::Error;
 
-pub use clock::LineClock;
+pub use clock::{LineClock, clock_state};
 use replay::Replay;
 use serial::Serial;
 use tcp::Tcp;
