@@ -263,7 +263,7 @@ impl Recording {
             errors => text.push_str(&format!(", line errors: {}", errors.join(", "))),
         }
         if self.interruptions > 0 {
-            text.push_str(&format!(", away {} times", self.interruptions));
+            text.push_str(&format!(", interruptions: {}", self.interruptions));
         }
         text
     }

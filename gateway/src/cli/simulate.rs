@@ -34,7 +34,7 @@ pub struct Args {
     seed: u64,
     /// How the sign of a value is written.
     #[arg(long, value_enum, default_value = "sign_magnitude")]
-    value_encoding: ValueEncoding,
+    value_encoding: EncodingArg,
     /// What goes wrong, and how often: `lost=0.001,silence=0.01`.
     #[arg(long, value_name = "FAULT=RATE,…", default_value = "")]
     faults: Faults,
@@ -47,6 +47,13 @@ pub struct Args {
 enum Machine {
     #[value(name = "kuka-krc2")]
     KukaKrc2,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum EncodingArg {
+    SignMagnitude,
+    TwosComplement,
 }
 
 /// Runs the command.
@@ -75,7 +82,10 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Wire::serial(Path::new(&args.port), settings)?
     };
     let machine = Krc2::new(args.seed, args.faults)
-        .encoding(args.value_encoding)
+        .encoding(match args.value_encoding {
+            EncodingArg::SignMagnitude => ValueEncoding::SignMagnitude,
+            EncodingArg::TwosComplement => ValueEncoding::TwosComplement,
+        })
         .cycles(args.cycles.unwrap_or(u64::MAX));
     let place = match wire.line_end() {
         Some(path) => format!("listen at {}", path.display()),

@@ -30,8 +30,7 @@ const SILENCE_NS: u64 = 1_000_000_000;
 const UNPLUGGED_NS: u64 = 2_000_000_000;
 
 /// How the value's sign is written; the publication leaves it open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-#[value(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ValueEncoding {
     /// Byte 4 is the sign, bytes 5 to 8 the magnitude.
     #[default]

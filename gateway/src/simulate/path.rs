@@ -230,7 +230,15 @@ fn axes_for([x, y, z]: [f64; 3], turn_deg: f64) -> [f64; 6] {
 mod tests {
     use super::*;
 
-    /// The controller's own rate is about 80 Hz; finer steps find every peak.
+    // The data sheet once more, so that a slip in the path's own copy shows.
+    const LOWEST_DEG: [f64; 6] = [-185.0, -146.0, -119.0, -350.0, -125.0, -350.0];
+    const HIGHEST_DEG: [f64; 6] = [185.0, 0.0, 155.0, 350.0, 125.0, 350.0];
+    const FASTEST_DEG_S: [f64; 6] = [110.0, 110.0, 100.0, 170.0, 170.0, 238.0];
+
+    /// What a loaded arm of this size does at most, about.
+    const SHARPEST_DEG_S2: f64 = 300.0;
+
+    /// Fine enough to find every peak.
     const STEP_S: f64 = 0.005;
 
     #[test]
@@ -243,19 +251,16 @@ mod tests {
             for i in 1..120_000 {
                 let axes = path.at(f64::from(i) * STEP_S);
                 for axis in 0..6 {
-                    let (low, high) = LIMITS_DEG[axis];
-                    assert!((low..=high).contains(&axes[axis]), "seed {seed}: {axes:?}");
+                    let limits = LOWEST_DEG[axis]..=HIGHEST_DEG[axis];
+                    assert!(limits.contains(&axes[axis]), "seed {seed}: {axes:?}");
                     let speed = (axes[axis] - before[axis]) / STEP_S;
                     assert!(
-                        speed.abs() < SPEEDS_DEG_S[axis],
-                        "axis {}: {speed} deg/s",
+                        speed.abs() < FASTEST_DEG_S[axis],
+                        "axis {}: {speed}",
                         axis + 1
                     );
-                    let acceleration = (speed - speed_before[axis]) / STEP_S;
-                    assert!(
-                        acceleration.abs() < 2.0 * ACCELERATION_DEG_S2,
-                        "{acceleration}"
-                    );
+                    let sharp = (speed - speed_before[axis]) / STEP_S;
+                    assert!(sharp.abs() < SHARPEST_DEG_S2, "axis {}: {sharp}", axis + 1);
                     fastest[axis] = fastest[axis].max(speed.abs());
                     speed_before[axis] = speed;
                 }
