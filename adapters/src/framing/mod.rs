@@ -17,6 +17,7 @@
 //! what time it is: times come with the bytes. Two ports of one machine take two framers, and
 //! merging their frames by time is the line's job.
 
+mod check;
 mod checksum;
 mod delimited;
 mod fixed;
@@ -28,12 +29,13 @@ pub mod limits;
 mod predicate;
 mod spec;
 
+pub use check::FramingError;
 pub use checksum::{ChecksumForm, ChecksumKind, ChecksumSpec};
 pub use framer::Framer;
 pub use predicate::{BytePredicate, PredicateError};
 pub use spec::{
-    Delimited, Endianness, Fixed, FramingError, FramingKind, FramingSpec, IdleGap, LengthPrefixed,
-    OnLineError, Parity, SerialSettings,
+    Delimited, Endianness, Fixed, FramingKind, FramingSpec, IdleGap, LengthPrefixed, OnLineError,
+    Parity, SerialSettings,
 };
 
 use core::ops::{BitOr, BitOrAssign};
