@@ -262,6 +262,32 @@ async fn events_go_on_while_nothing_changes_and_say_how_old_it_is() {
     }
 }
 
+/// Counts against the time that really passed, so a slow machine can't fail it.
+#[tokio::test]
+async fn changes_that_come_faster_than_eyes_are_thinned_out() {
+    let gateway = Gateway::start().await;
+    let mut client = gateway.live().await;
+    client.next_frames().await;
+    let began = Instant::now();
+    let state = gateway.state.clone();
+    let changes = tokio::spawn(async move {
+        for frames in 1..=300 {
+            state.send_replace(Arc::new(a_status(frames)));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    let mut events = 0;
+    while client.next_frames().await < 300 {
+        events += 1;
+    }
+    changes.await.unwrap();
+    let allowed = began.elapsed().as_secs_f64() * f64::from(live::EVENTS_PER_S_MAX) + 2.0;
+    assert!(
+        f64::from(events) <= allowed,
+        "{events} events, {allowed} allowed"
+    );
+}
+
 #[tokio::test]
 async fn the_newest_value_wins() {
     let gateway = Gateway::start().await;
@@ -343,7 +369,11 @@ async fn a_shutdown_ends_live_streams_and_the_server() {
     let mut client = gateway.live().await;
     client.next_frames().await;
     gateway.shutdown.cancel();
-    while client.next_text().await.is_some() {}
+    timeout(PATIENCE, async {
+        while client.next_text().await.is_some() {}
+    })
+    .await
+    .unwrap();
     timeout(PATIENCE, gateway.served)
         .await
         .unwrap()
