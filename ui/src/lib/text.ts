@@ -4,7 +4,6 @@ import type { LineState, UplinkState } from './status.ts';
 export const text = {
   locale: 'en-GB',
   product: 'Retrotap',
-  pages: { live: 'Live' },
   advisory: 'Advisory: not a safety function',
   simulated: 'Simulated machine',
   skipToContent: 'Skip to the machines',
@@ -68,7 +67,6 @@ export const text = {
   axes: 'Axes',
   axesAge: 'oldest value',
   outside: 'outside its limits',
-  range: (low: string, high: string, unit: string) => `limits ${low} to ${high} ${unit}`,
 
   chart: {
     title: 'Last minute',
