@@ -8,7 +8,8 @@ use std::cell::RefCell;
 /// A parsed file, and the problems found in it so far.
 #[derive(Debug)]
 pub struct Document {
-    file: String,
+    /// Names of the files that it is made of; a [`Place`] says which by index.
+    files: Vec<String>,
     root: Tree,
     problems: RefCell<Vec<Problem>>,
 }
@@ -16,6 +17,7 @@ pub struct Document {
 /// A place in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Place {
+    pub(super) file: usize,
     pub(super) line: usize,
     pub(super) column: usize,
     pub(super) offset: usize,
@@ -31,6 +33,93 @@ pub(super) struct Tree {
     pub(super) named: Place,
     pub(super) path: String,
     pub(super) content: Content,
+}
+
+impl Tree {
+    fn renumber(&mut self, first: usize) {
+        self.place.file += first;
+        self.named.file += first;
+        match &mut self.content {
+            Content::Empty | Content::Scalar { .. } => {}
+            Content::List(entries) => entries.iter_mut().for_each(|entry| entry.renumber(first)),
+            Content::Map(entries) => {
+                entries
+                    .iter_mut()
+                    .for_each(|(_, entry)| entry.renumber(first));
+            }
+        }
+    }
+
+    fn rename(&mut self, path: &str) {
+        path.clone_into(&mut self.path);
+        match &mut self.content {
+            Content::Empty | Content::Scalar { .. } => {}
+            Content::List(entries) => {
+                for (index, entry) in entries.iter_mut().enumerate() {
+                    entry.rename(&format!("{path}[{index}]"));
+                }
+            }
+            Content::Map(entries) => {
+                for (key, entry) in entries {
+                    entry.rename(&below(path, key));
+                }
+            }
+        }
+    }
+
+    fn lay_over(&mut self, over: Self) {
+        match (&mut self.content, over.content) {
+            (Content::Map(ours), Content::Map(theirs)) => {
+                for (key, tree) in theirs {
+                    match ours.iter_mut().find(|(known, _)| *known == key) {
+                        Some((_, known)) => known.lay_over(tree),
+                        None => ours.push((key, tree)),
+                    }
+                }
+            }
+            (_, Content::Empty) if over.path.is_empty() => {}
+            (_, content) => *self = Self { content, ..over },
+        }
+    }
+
+    /// The value at a key or an index, made where a mapping lacks it; `Err` has our place.
+    fn below(&mut self, key: &str, place: Place) -> Result<&mut Self, Place> {
+        if matches!(self.content, Content::Empty) {
+            self.content = Content::Map(Vec::new());
+        }
+        let path = below(&self.path, key);
+        match &mut self.content {
+            Content::Map(entries) => {
+                let index = entries
+                    .iter()
+                    .position(|(known, _)| known == key)
+                    .unwrap_or_else(|| {
+                        let empty = Self {
+                            place,
+                            named: place,
+                            path,
+                            content: Content::Empty,
+                        };
+                        entries.push((key.to_owned(), empty));
+                        entries.len() - 1
+                    });
+                entries.get_mut(index).map(|(_, tree)| tree).ok_or(place)
+            }
+            Content::List(entries) => {
+                let index: Option<usize> = key.parse().ok();
+                index.and_then(|index| entries.get_mut(index)).ok_or(place)
+            }
+            Content::Empty | Content::Scalar { .. } => Err(place),
+        }
+    }
+}
+
+fn below(path: &str, key: &str) -> String {
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
 }
 
 #[derive(Debug)]
@@ -63,12 +152,47 @@ impl Document {
         }
         match builder.document() {
             Ok(root) => Ok(Self {
-                file: file.to_owned(),
+                files: vec![file.to_owned()],
                 root,
                 problems: RefCell::new(builder.problems),
             }),
             Err(Unreadable) => Err(builder.problems),
         }
+    }
+
+    /// Lays another document over this one: its mappings are merged into ours key by key, anything
+    /// else of it takes the place of what stands there. Problems keep the places of both.
+    pub fn overlay(&mut self, over: Self) {
+        let first = self.files.len();
+        self.files.extend(over.files);
+        self.problems.get_mut().extend(over.problems.into_inner());
+        let mut root = over.root;
+        root.renumber(first);
+        self.root.lay_over(root);
+    }
+
+    /// As [`Self::overlay`], but the other document stands for the value at `path`: keys, and
+    /// indices of lists. What is missing on the way is made, except in lists.
+    pub fn overlay_at(&mut self, path: &[&str], over: Self) {
+        let first = self.files.len();
+        self.files.extend(over.files);
+        self.problems.get_mut().extend(over.problems.into_inner());
+        let mut value = over.root;
+        value.renumber(first);
+        let mut at = &mut self.root;
+        for key in path {
+            at = match at.below(key, value.place) {
+                Ok(below) => below,
+                Err(place) => {
+                    let whole = path.join(".");
+                    let _ = self.report(place, &whole, format!("there is no entry `{key}`"));
+                    return;
+                }
+            };
+        }
+        value.rename(&at.path.clone());
+        value.named = value.place;
+        *at = value;
     }
 
     /// The outermost node.
@@ -82,7 +206,8 @@ impl Document {
     /// The problems, if there is one or nothing was read.
     pub fn finish<T>(&self, read: Option<T>) -> Result<T, Vec<Problem>> {
         let mut problems = self.problems.take();
-        problems.sort_by_key(|problem| (problem.line, problem.column));
+        let file = |problem: &Problem| self.files.iter().position(|file| *file == problem.file);
+        problems.sort_by_key(|problem| (file(problem), problem.line, problem.column));
         match read {
             Some(value) if problems.is_empty() => Ok(value),
             _ => Err(problems),
@@ -93,7 +218,8 @@ impl Document {
         let mut problems = self.problems.borrow_mut();
         let known = problems.len();
         if known < PROBLEMS_MAX {
-            problems.push(problem(&self.file, place, path, message));
+            let file = self.files.get(place.file).map_or("", String::as_str);
+            problems.push(problem(file, place, path, message));
         }
         ReportedProblem {
             document: self,
@@ -146,6 +272,7 @@ impl From<Span> for Place {
         let offset = span.start.byte_offset().unwrap_or_default();
         let end = span.end.byte_offset().unwrap_or_default();
         Self {
+            file: 0,
             line: span.start.line(),
             column: span.start.col() + 1,
             offset,
@@ -182,6 +309,7 @@ impl<'a> Builder<'a> {
                     let marker = error.marker();
                     let offset = marker.byte_offset().unwrap_or_default();
                     let place = Place {
+                        file: 0,
                         line: marker.line(),
                         column: marker.col() + 1,
                         offset,
@@ -302,11 +430,7 @@ impl<'a> Builder<'a> {
                     String::new()
                 }
             };
-            let entry_path = if path.is_empty() {
-                key.clone()
-            } else {
-                format!("{path}.{key}")
-            };
+            let entry_path = below(path, &key);
             let (event, place) = self.next()?;
             let value = self.tree(event, place, named, entry_path, depth + 1)?;
             if let Some((_, first)) = entries.iter().find(|(known, _)| *known == key) {

@@ -144,6 +144,26 @@ proptest! {
         prop_assert_eq!(skipped(&seen, SkipCause::NoMatch), first_whole * FRAME - start);
     }
 
+}
+
+proptest! {
+    // Each case is some seven hundred damaged streams.
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn damage_before_it_is_in_step_makes_at_most_one_frame_and_costs_at_most_three(values in values(9)) {
+        let sent = stream(&values);
+        let bytes = sent.concat();
+        for damage in Damage::every(2 * FRAME) {
+            let hit = damage.at() / FRAME;
+            let out = frames(&run(&mut framer(krc2()), &damage.apply(&bytes)));
+            prop_assert!(out.ends_with(&sent[hit + 2..]), "{damage:?}: {out:02X?}");
+            let made_by_damage = out.iter().filter(|frame| !sent.contains(frame)).count();
+            prop_assert!(made_by_damage <= 1, "{damage:?}: {out:02X?}");
+            prop_assert!(out.len() >= sent.len() - 3, "{damage:?}: {out:02X?}");
+        }
+    }
+
     #[test]
     fn after_any_single_damage_it_is_back_in_step_within_two_frames(values in values(14)) {
         let sent = stream(&values);
