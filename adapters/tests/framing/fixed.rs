@@ -4,8 +4,8 @@ use crate::damage::Damage;
 use crate::support::{Seen, framer, frames, paced, push_all, run, skipped};
 use proptest::prelude::*;
 use retrotap_adapters::framing::{
-    BytePredicate, ChecksumKind, ChecksumSpec, Fixed, Framer, FramingError, FramingKind,
-    FramingSpec, LineErrors, OnLineError, SkipCause,
+    BytePredicate, ChecksumKind, ChecksumSpec, Event, Fixed, Framer, FramingError, FramingKind,
+    FramingSpec, LineErrors, OnLineError, Received, SkipCause,
 };
 
 const FRAME: usize = 9;
@@ -389,4 +389,27 @@ fn a_fixed_framing_that_could_never_find_back_is_refused() {
         ..FramingSpec::new(krc2())
     };
     assert_eq!(spec.check(), [FramingError::ChecksumAfterEnd]);
+}
+
+#[test]
+fn an_hour_of_noise_at_9600_baud_makes_no_frame_and_holds_no_more_than_two() {
+    let mut framer = framer(krc2());
+    let (mut noise, mut skipped_bytes) = (1u64, 0);
+    for index in 0..3_456_000u64 {
+        // Knuth's MMIX generator, whose upper bits are good enough for noise.
+        noise = noise
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let received = Received {
+            byte: (noise >> 56) as u8,
+            errors: LineErrors::NONE,
+            t_ns: index * 1_041_666,
+        };
+        framer.push(received, &mut |event| match event {
+            Event::Skipped { bytes, .. } => skipped_bytes += bytes,
+            Event::Frame(frame) => panic!("{frame:?}"),
+        });
+        assert!(framer.held_bytes() <= 2 * FRAME);
+    }
+    assert_eq!(skipped_bytes + framer.held_bytes(), 3_456_000);
 }
