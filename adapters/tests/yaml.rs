@@ -152,3 +152,41 @@ fn what_is_no_plain_tree_is_refused() {
     let doubled = "a: 1\n".repeat(PROBLEMS_MAX + 50);
     assert_eq!(anything(&doubled).unwrap_err().len(), PROBLEMS_MAX);
 }
+
+#[test]
+fn a_document_laid_over_another_changes_what_it_names_and_keeps_its_own_place() {
+    let mut document = Document::parse("a: {b: 1, c: 2}\nlist: [{d: 3}]\n", "base").unwrap();
+    document.overlay(Document::parse("a: {c: x}\n", "over").unwrap());
+    document.overlay_at(
+        &["list", "0", "d"],
+        Document::parse("y", "environment").unwrap(),
+    );
+    document.overlay_at(
+        &["list", "7", "d"],
+        Document::parse("z", "environment").unwrap(),
+    );
+    let root = document.root().map(&["a", "list"]).unwrap();
+    let pair = root.required("a", |node| {
+        let map = node.map(&["b", "c"])?;
+        let (b, c) = (
+            map.required("b", |node| node.whole(0..=9)),
+            map.required("c", |node| node.whole(0..=9)),
+        );
+        assert_eq!(b, Some(1));
+        c
+    });
+    root.required("list", |node| {
+        node.list(1..=1, |node| {
+            node.map(&["d"])?.required("d", |node| node.whole(0..=9))
+        })
+    });
+    let problems = document.finish(pair).unwrap_err();
+    let places: Vec<String> = problems
+        .iter()
+        .map(|problem| format!("{} {}", problem.file, problem.path))
+        .collect();
+    assert_eq!(
+        places,
+        ["over a.c", "environment list.7.d", "environment list[0].d"]
+    );
+}
