@@ -1,3 +1,238 @@
-//! The gateway's settings.
+//! The gateway's settings: YAML in, checked values out, or every mistake at once.
+//!
+//! Three layers, each over the one before, key by key: the file; the files `*.yaml` of the folder
+//! `<file>.d` in the order of their names; environment variables such as
+//! `RETROTAP__UPLINK__MQTT__URL`, whose value stands where their name says (a number is an index
+//! into a list). A mistake is reported where it stands: file, line and column, or the variable.
+//!
+//! The layers are laid by `retrotap_adapters::yaml` and not by the `config` crate: that one has
+//! no places to report, and turns values into numbers before they are read (`host: 1e3` becomes
+//! `1000`).
+//!
+//! Secrets are never values here: a key is a file's path, or `credential:<name>`, which is a file
+//! that systemd put into `$CREDENTIALS_DIRECTORY`. Relative paths begin at the settings file.
+//!
+//! What it doesn't do: open a port, connect anywhere, or read an adapter; `retrotap check` does.
 
+pub mod broker;
 pub mod limits;
+mod read;
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use retrotap_adapters::schema::ParamValue;
+use retrotap_adapters::yaml::{Document, Problem};
+
+use crate::cell::obstacles::Snapshot;
+use broker::{BrokerUrl, TlsFiles};
+use limits::SETTINGS_FILE_BYTES_MAX;
+
+/// Prefix of environment variables that are settings.
+const VARIABLE_PREFIX: &str = "RETROTAP__";
+
+/// All settings; they keep every rule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The plant.
+    pub site: Arc<str>,
+    /// This gateway's name in it.
+    pub gateway: Arc<str>,
+    /// At least one, with distinct names and ports.
+    pub machines: Vec<Machine>,
+    /// The cells; each robot is one of `machines`.
+    pub cells: Vec<Cell>,
+    /// The way out, if there is one.
+    pub uplink: Option<Mqtt>,
+    /// Where the page listens, if there is one: on loopback.
+    pub listen: Option<SocketAddr>,
+    /// Memory of the spool.
+    pub spool_bytes_max: usize,
+    /// The user's adapters.
+    pub adapters_dir: Option<PathBuf>,
+    /// The user's stages.
+    pub stages_dir: Option<PathBuf>,
+}
+
+/// One machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Machine {
+    /// Its name on this gateway.
+    pub id: Arc<str>,
+    /// Name of an adapter that is there.
+    pub adapter: String,
+    /// One port or two, each the absolute path of a device or `tcp://host:port`.
+    pub ports: Vec<String>,
+    /// Parameters that win over the adapter's, by stage and name.
+    pub params: BTreeMap<String, BTreeMap<String, ParamValue>>,
+    /// Whether raw frames leave too.
+    pub frames: bool,
+}
+
+/// The space around robots.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cell {
+    /// Its name.
+    pub id: Arc<str>,
+    /// Its robots.
+    pub robots: Vec<Robot>,
+    /// What stands in it, in the cell's frame.
+    pub obstacles: Option<Snapshot>,
+}
+
+/// A robot in a cell.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Robot {
+    /// One of the machines.
+    pub machine: Arc<str>,
+    /// Where its base stands in the cell's frame.
+    pub base_pose: Pose,
+}
+
+/// A pose: rotated by roll about x, then pitch about y, then yaw about z, then moved.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Pose {
+    /// Metres.
+    pub xyz_m: [f64; 3],
+    /// Radians.
+    pub rpy_rad: [f64; 3],
+}
+
+/// The uplink by MQTT; `release_on: broker` was written down.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mqtt {
+    /// The broker.
+    pub url: BrokerUrl,
+    /// Certificates; there exactly when `url.tls`.
+    pub tls: Option<TlsFiles>,
+    /// As whom the broker knows this gateway.
+    pub client_id: String,
+}
+
+/// What settings depend on besides the file: handed in, so that tests own it.
+pub struct Surroundings<'a> {
+    /// Names and values of environment variables; those without our prefix are ignored.
+    pub environment: Vec<(String, String)>,
+    /// `$CREDENTIALS_DIRECTORY`.
+    pub credentials_dir: Option<PathBuf>,
+    /// The adapters that there are, given the user's folder.
+    pub adapter_names: &'a dyn Fn(Option<&Path>) -> Vec<String>,
+}
+
+impl<'a> Surroundings<'a> {
+    /// Those of this process.
+    pub fn of_process(adapter_names: &'a dyn Fn(Option<&Path>) -> Vec<String>) -> Self {
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((
+                name.into_string().ok()?,
+                value.to_string_lossy().into_owned(),
+            ))
+        };
+        Self {
+            environment: std::env::vars_os().filter_map(text).collect(),
+            credentials_dir: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+            adapter_names,
+        }
+    }
+}
+
+/// Reads the settings of `path`, its drop-ins and the environment.
+///
+/// # Errors
+///
+/// Every mistake in them, in the order of the layers and places.
+pub fn load(path: &Path, surroundings: &Surroundings<'_>) -> Result<Settings, Vec<Problem>> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut problems = Vec::new();
+    let mut documents = Vec::new();
+    let mut parse = |text: &str, name: &str| match Document::parse(text, name) {
+        Ok(document) => Some(document),
+        Err(found) => {
+            problems.extend(found);
+            None
+        }
+    };
+    let mut unreadable = Vec::new();
+    for file in std::iter::once(path.to_path_buf()).chain(drop_ins(path)) {
+        let name = file.display().to_string();
+        match text_of(&file) {
+            Ok(text) => documents.extend(parse(&text, &name).map(|document| (None, document))),
+            Err(error) => unreadable.push(whole_file(&name, &error.to_string())),
+        }
+    }
+    let mut variables: Vec<_> = surroundings
+        .environment
+        .iter()
+        .filter_map(|(name, value)| Some((name.strip_prefix(VARIABLE_PREFIX)?, value)))
+        .collect();
+    variables.sort();
+    for (name, value) in variables {
+        let place = format!("environment variable {VARIABLE_PREFIX}{name}");
+        let path: Vec<String> = name.split("__").map(str::to_lowercase).collect();
+        documents.extend(parse(value, &place).map(|document| (Some(path), document)));
+    }
+    problems.extend(unreadable);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let mut layers = documents.into_iter();
+    let Some((_, mut document)) = layers.next() else {
+        return Err(problems);
+    };
+    for (path, layer) in layers {
+        match path {
+            None => document.overlay(layer),
+            Some(path) => {
+                let path: Vec<&str> = path.iter().map(String::as_str).collect();
+                document.overlay_at(&path, layer);
+            }
+        }
+    }
+    let settings = read::settings(document.root(), folder, surroundings);
+    document.finish(settings)
+}
+
+/// The files of `<path>.d`, by name.
+fn drop_ins(path: &Path) -> Vec<PathBuf> {
+    let mut folder = path.as_os_str().to_owned();
+    folder.push(".d");
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let is_yaml = |file: &PathBuf| {
+        file.extension()
+            .is_some_and(|extension| extension == "yaml")
+    };
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(is_yaml)
+        .collect();
+    files.sort();
+    files
+}
+
+fn text_of(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    // One byte more than may be, so that the parser sees that it is too much.
+    std::fs::File::open(path)?
+        .take(SETTINGS_FILE_BYTES_MAX + 1)
+        .read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn whole_file(name: &str, message: &str) -> Problem {
+    Problem {
+        file: name.to_owned(),
+        line: 1,
+        column: 1,
+        offset: 0,
+        length: 0,
+        path: String::new(),
+        message: format!("can't be read: {message}"),
+        expected: None,
+        suggestion: None,
+    }
+}

@@ -27,7 +27,6 @@ mod session;
 pub mod tls;
 mod topics;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,8 +34,8 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::config::broker::{BrokerUrl, ClientFiles, TlsFiles};
 pub use board::Board;
-pub use tls::{ClientFiles, TlsFiles};
 
 use crate::config::limits::{
     BATCH_BYTES_MAX, RECONNECT_PAUSE_MAX, RECONNECT_PAUSE_MIN, SESSION_GOOD_AFTER,
@@ -44,24 +43,6 @@ use crate::config::limits::{
 use crate::spool::Reader;
 use refusal::{Class, Refusal};
 use session::Ended;
-
-/// Where the broker is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BrokerUrl {
-    /// `mqtts` rather than `mqtt`.
-    pub tls: bool,
-    /// Name or IPv4 address.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-}
-
-impl fmt::Display for BrokerUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls { "mqtts" } else { "mqtt" };
-        write!(f, "{scheme}://{}:{}", self.host, self.port)
-    }
-}
 
 /// How to reach the broker, and as whom.
 #[derive(Debug, Clone)]

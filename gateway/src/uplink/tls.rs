@@ -11,25 +11,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::config::broker::{ClientFiles, TlsFiles};
 use crate::config::limits::PEM_FILE_BYTES_MAX;
-
-/// Where certificates and key stand.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// PEM with the certificates of the CAs that may have signed the broker's.
-    pub ca: PathBuf,
-    /// Our certificate (chain) and its key, where the broker asks for one.
-    pub client: Option<ClientFiles>,
-}
-
-/// Our side of mutual TLS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientFiles {
-    /// PEM, our certificate first, then those between it and the CA.
-    pub cert: PathBuf,
-    /// PEM, the private key of the first certificate.
-    pub key: PathBuf,
-}
 
 /// What is wrong with one of the files; the message names it and says what to do.
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,350 @@
+//! `retrotap check`: every mistake that can be found without starting anything.
+//!
+//! In three steps, each only if the one before found nothing: the settings themselves; adapters and
+//! pipelines, which are put together as they would be to run; then what surrounds them, ports and
+//! certificates. A port that isn't there is a warning: the gateway waits for it.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Parser;
+use serde::Serialize;
+
+use crate::config::{self, Settings, Surroundings};
+use crate::modules::assemble::{Params, assemble, host_value};
+use crate::modules::catalog::Catalog;
+use crate::time::rfc3339;
+use crate::uplink::tls;
+
+/// A certificate that ends within this many days is worth a warning.
+const RENEW_WITHIN_DAYS: i64 = 30;
+const NS_PER_S: i64 = 1_000_000_000;
+
+/// Finds every mistake in the settings without starting anything.
+#[derive(Debug, Parser)]
+#[command(after_help = "Example:\n  retrotap check retrotap.yaml")]
+pub struct Args {
+    /// The settings.
+    #[arg(default_value = "/etc/retrotap/retrotap.yaml")]
+    file: PathBuf,
+    /// Print the findings as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Whether the gateway would refuse to start, or go on without.
+    pub severity: Severity,
+    /// The file and, where there is one, line and column.
+    pub file: String,
+    /// From 1; absent where the finding isn't about a place in a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// In characters, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<usize>,
+    /// Where in the document, such as `machines[0].port`.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+    /// What would be right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// What would probably mend it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suggestion: Option<String>,
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// It doesn't start like this.
+    Error,
+    /// It starts, but something will be missing.
+    Warning,
+}
+
+/// Runs the command: exit code 0 without errors, 1 with errors, 2 if there is no such file.
+///
+/// # Errors
+///
+/// The findings can't be written as JSON.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if !args.file.exists() {
+        eprintln!("error: there is no file {}", args.file.display());
+        return Ok(ExitCode::from(2));
+    }
+    let findings = tokio::task::spawn_blocking({
+        let file = args.file.clone();
+        move || findings(&file)
+    })
+    .await?;
+    let errors = findings
+        .iter()
+        .filter(|found| found.severity == Severity::Error)
+        .count();
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&findings)?);
+    } else {
+        for found in &findings {
+            println!("{}", text(found));
+        }
+        let file = args.file.display();
+        match (errors, findings.len()) {
+            (0, 0) => println!("{file}: all is well"),
+            (errors, all) => println!("{file}: {errors} errors, {} warnings", all - errors),
+        }
+    }
+    Ok(if errors == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// All that is wrong with the settings of `file` and what they name.
+pub fn findings(file: &Path) -> Vec<Finding> {
+    let names = |dir: Option<&Path>| {
+        let adapters_dir = dir.map(Path::to_path_buf);
+        Catalog {
+            adapters_dir,
+            ..Catalog::default()
+        }
+        .adapter_names()
+    };
+    let settings = match config::load(file, &Surroundings::of_process(&names)) {
+        Ok(settings) => settings,
+        Err(problems) => {
+            return problems
+                .into_iter()
+                .map(|problem| Finding {
+                    severity: Severity::Error,
+                    file: problem.file,
+                    line: Some(problem.line),
+                    column: Some(problem.column),
+                    path: problem.path,
+                    message: problem.message,
+                    expected: problem.expected,
+                    suggestion: problem.suggestion,
+                })
+                .collect();
+        }
+    };
+    let about = |severity, path: String, message: String| Finding {
+        severity,
+        file: file.display().to_string(),
+        line: None,
+        column: None,
+        path,
+        message,
+        expected: None,
+        suggestion: None,
+    };
+    let mut findings = pipelines(&settings, &about);
+    if findings.is_empty() {
+        ports(&settings, &about, &mut findings);
+        certificates(&settings, &about, &mut findings);
+    }
+    findings
+}
+
+type About<'a> = dyn Fn(Severity, String, String) -> Finding + 'a;
+
+fn pipelines(settings: &Settings, about: &About<'_>) -> Vec<Finding> {
+    let catalog = Catalog {
+        adapters_dir: settings.adapters_dir.clone(),
+        stages_dir: settings.stages_dir.clone(),
+        ..Catalog::default()
+    };
+    let engine = match catalog.engine() {
+        Ok(engine) => engine,
+        Err(error) => return vec![about(Severity::Error, String::new(), error.to_string())],
+    };
+    let mut findings = Vec::new();
+    for (index, machine) in settings.machines.iter().enumerate() {
+        let params: Params = machine
+            .params
+            .iter()
+            .map(|(stage, params)| {
+                let values = params
+                    .iter()
+                    .map(|(name, value)| (name.clone(), host_value(value)))
+                    .collect();
+                (stage.clone(), values)
+            })
+            .collect();
+        let assembled = catalog
+            .adapter(&machine.adapter)
+            .map_err(|error| error.to_string())
+            .and_then(|adapter| {
+                assemble(&engine, &catalog, &adapter, &params).map_err(|error| error.to_string())
+            });
+        match assembled {
+            Err(message) => {
+                findings.push(about(
+                    Severity::Error,
+                    format!("machines[{index}]"),
+                    message,
+                ));
+            }
+            Ok(line) if line.framings.len() != machine.ports.len() => {
+                let message = format!(
+                    "adapter {} listens to {} ports, {} given",
+                    machine.adapter,
+                    line.framings.len(),
+                    machine.ports.len()
+                );
+                findings.push(about(
+                    Severity::Error,
+                    format!("machines[{index}].port"),
+                    message,
+                ));
+            }
+            Ok(_) => {}
+        }
+    }
+    findings
+}
+
+fn ports(settings: &Settings, about: &About<'_>, findings: &mut Vec<Finding>) {
+    for (index, machine) in settings.machines.iter().enumerate() {
+        for port in machine.ports.iter().filter(|port| port.starts_with('/')) {
+            if !Path::new(port).exists() {
+                let message = format!(
+                    "{port} isn't there; the gateway waits for it (`retrotap ports` lists what is)"
+                );
+                findings.push(about(
+                    Severity::Warning,
+                    format!("machines[{index}].port"),
+                    message,
+                ));
+            }
+        }
+    }
+}
+
+fn certificates(settings: &Settings, about: &About<'_>, findings: &mut Vec<Finding>) {
+    let Some(files) = settings
+        .uplink
+        .as_ref()
+        .and_then(|uplink| uplink.tls.as_ref())
+    else {
+        return;
+    };
+    if let Err(error) = tls::client_config(files) {
+        findings.push(about(
+            Severity::Error,
+            "uplink.mqtt".into(),
+            error.to_string(),
+        ));
+        return;
+    }
+    let mut all = vec![("ca", &files.ca)];
+    all.extend(
+        files
+            .client
+            .as_ref()
+            .map(|client| ("client_cert", &client.cert)),
+    );
+    let now_s = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+        });
+    for (what, path) in all {
+        for certificate in tls::certificates(what, path).unwrap_or_default() {
+            let at = format!("uplink.mqtt.{what}");
+            let Ok((_, parsed)) = x509_parser::parse_x509_certificate(&certificate) else {
+                let message = format!("a certificate in {} can't be read", path.display());
+                findings.push(about(Severity::Error, at, message));
+                continue;
+            };
+            let valid = (
+                parsed.validity().not_before.timestamp(),
+                parsed.validity().not_after.timestamp(),
+            );
+            if let Some((severity, fault)) = validity(valid, now_s) {
+                let message = format!("{} ({}) {fault}", path.display(), parsed.subject());
+                findings.push(about(severity, at, message));
+            }
+        }
+    }
+}
+
+/// What is to be said of a certificate that is valid from and until these Unix seconds.
+fn validity((from_s, until_s): (i64, i64), now_s: i64) -> Option<(Severity, String)> {
+    let date = |unix_s: i64| {
+        rfc3339(unix_s.saturating_mul(NS_PER_S))
+            .chars()
+            .take("2026-11-20".len())
+            .collect::<String>()
+    };
+    if now_s > until_s {
+        return Some((
+            Severity::Error,
+            format!("has expired on {}: renew it", date(until_s)),
+        ));
+    }
+    if now_s < from_s {
+        let message = format!(
+            "isn't valid before {}, and it is {} here: is the clock right?",
+            date(from_s),
+            date(now_s)
+        );
+        return Some((Severity::Error, message));
+    }
+    let days = (until_s - now_s) / 86_400;
+    (days < RENEW_WITHIN_DAYS).then(|| {
+        (
+            Severity::Warning,
+            format!("expires on {}, in {days} days: renew it", date(until_s)),
+        )
+    })
+}
+
+fn text(found: &Finding) -> String {
+    let severity = match found.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    let mut text = found.file.clone();
+    if let (Some(line), Some(column)) = (found.line, found.column) {
+        text += &format!(":{line}:{column}");
+    }
+    text += &format!(": {severity}: ");
+    if !found.path.is_empty() {
+        text += &format!("{}: ", found.path);
+    }
+    text += &found.message;
+    if let Some(expected) = &found.expected {
+        text += &format!("\n  expected: {expected}");
+    }
+    if let Some(suggestion) = &found.suggestion {
+        text += &format!("\n  {suggestion}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_are_told_before_they_end() {
+        const DAY: i64 = 86_400;
+        let valid = (100 * DAY, 200 * DAY);
+        let said = |now_s| validity(valid, now_s).map(|(severity, _)| severity);
+        assert_eq!(said(99 * DAY), Some(Severity::Error));
+        assert_eq!(said(150 * DAY), None);
+        assert_eq!(said(171 * DAY), Some(Severity::Warning));
+        assert_eq!(said(201 * DAY), Some(Severity::Error));
+        let text = validity(valid, 201 * DAY)
+            .map(|(_, text)| text)
+            .unwrap_or_default();
+        assert_eq!(text, "has expired on 1970-07-20: renew it");
+    }
+}

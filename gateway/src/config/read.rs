@@ -1,0 +1,438 @@
+//! From the tree of the YAML to [`Settings`]: what may stand where.
+//!
+//! Every function reads all of its parts before any of them may fail, so that all mistakes are
+//! found.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use retrotap_adapters::schema::ParamValue;
+use retrotap_adapters::yaml::{Node, Quantity, Unit, did_you_mean};
+
+use super::broker::{BrokerUrl, ClientFiles, TlsFiles};
+use super::limits::{MACHINES_MAX, NAME_BYTES_MAX, SPOOL_BYTES_MAX, SPOOL_BYTES_MIN};
+use super::{Cell, Machine, Mqtt, Pose, Robot, Settings, Surroundings};
+use crate::cell::obstacles::Snapshot;
+
+const KEYS: &[&str] = &[
+    "site",
+    "gateway",
+    "machines",
+    "cells",
+    "uplink",
+    "web",
+    "spool",
+    "adapters_dir",
+    "stages_dir",
+    "allow_unsigned",
+];
+const METRES: &[Unit] = &[("m", 1.0), ("cm", 0.01), ("mm", 0.001)];
+const RADIANS: &[Unit] = &[("rad", 1.0), ("deg", std::f64::consts::PI / 180.0)];
+
+pub(super) fn settings(
+    root: Node<'_>,
+    folder: &Path,
+    surroundings: &Surroundings<'_>,
+) -> Option<Settings> {
+    let map = root.map(KEYS)?;
+    let site = map.required("site", name);
+    let gateway = map.required("gateway", name);
+    let adapters_dir = map.optional("adapters_dir", |node| existing_dir(node, folder));
+    let stages_dir = map.optional("stages_dir", |node| existing_dir(node, folder));
+    let user_adapters = adapters_dir.clone().flatten();
+    let adapters = (surroundings.adapter_names)(user_adapters.as_deref());
+    let machines = map.required("machines", |node| machines(node, &adapters));
+    let ids: Vec<&str> = map.get("machines").map(machine_ids).unwrap_or_default();
+    let cells = map.optional("cells", |node| {
+        node.distinct(|cell| cell.peek("id")?.scalar());
+        node.list(1..=MACHINES_MAX, |cell| read_cell(cell, folder, &ids))
+    });
+    let uplink = map.optional("uplink", |node| uplink(node, folder, surroundings));
+    let listen = map.optional("web", |node| {
+        node.map(&["listen"])?.required("listen", loopback)
+    });
+    let spool = map.optional("spool", |node| {
+        let limits = SPOOL_BYTES_MIN as u64..=64 * SPOOL_BYTES_MAX as u64;
+        node.map(&["max_bytes"])?
+            .required("max_bytes", |node| node.size_bytes(limits))
+    });
+    let unsigned = map.required("allow_unsigned", |node| {
+        if node.boolean()? {
+            return Some(());
+        }
+        node.problem("signatures of modules can't be checked yet")
+            .expected("true, which says that modules run without a signature");
+        None
+    });
+
+    let (site, gateway) = (site?, gateway?);
+    let (machines, cells) = (machines?, cells?);
+    let (adapters_dir, stages_dir) = (adapters_dir?, stages_dir?);
+    let (uplink, listen, spool) = (uplink?, listen?, spool?);
+    unsigned?;
+    let uplink = uplink.map(|uplink| uplink.named(&site, &gateway));
+    Some(Settings {
+        site,
+        gateway,
+        machines,
+        cells: cells.unwrap_or_default(),
+        uplink,
+        listen,
+        spool_bytes_max: spool.map_or(SPOOL_BYTES_MAX, |bytes| {
+            usize::try_from(bytes).unwrap_or(usize::MAX)
+        }),
+        adapters_dir,
+        stages_dir,
+    })
+}
+
+/// A name that becomes a level of a topic: none of MQTT's `/ + #`, no space, no control character.
+fn name(node: Node<'_>) -> Option<Arc<str>> {
+    let is_allowed = |text: &str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+    };
+    let expected = "a name of letters, digits, -, _ and ., at most 64";
+    node.name(NAME_BYTES_MAX, expected, is_allowed)
+        .map(Arc::from)
+}
+
+fn machine_ids(node: Node<'_>) -> Vec<&str> {
+    let ids = std::cell::RefCell::new(Vec::new());
+    node.distinct(|machine| {
+        ids.borrow_mut()
+            .extend(machine.peek("id").and_then(|id| id.scalar()));
+        None
+    });
+    let mut ids = ids.into_inner();
+    ids.dedup();
+    ids
+}
+
+fn machines(node: Node<'_>, adapters: &[String]) -> Option<Vec<Machine>> {
+    node.distinct(|machine| machine.peek("id")?.scalar());
+    let seen = std::cell::RefCell::new(BTreeMap::new());
+    node.list(1..=MACHINES_MAX, |node| machine(node, adapters, &seen))
+}
+
+/// Ports and the machine and line that has each.
+type Ports = std::cell::RefCell<BTreeMap<String, usize>>;
+
+fn machine(node: Node<'_>, adapters: &[String], seen: &Ports) -> Option<Machine> {
+    let map = node.map(&["id", "adapter", "port", "ports", "params", "frames"])?;
+    let id = map.required("id", name);
+    let adapter = map.required("adapter", |node| {
+        let text = node.text()?;
+        if adapters.iter().any(|known| known == text) {
+            return Some(text.to_owned());
+        }
+        let known = || adapters.iter().map(String::as_str);
+        node.problem(format!("there is no adapter `{text}`"))
+            .expected(format!("one of {}", adapters.join(", ")))
+            .suggest(did_you_mean(text, known()).map(|meant| format!("did you mean `{meant}`?")));
+        None
+    });
+    let ports = match (map.get("port"), map.get("ports")) {
+        (_, None) => map.required("port", |node| Some(vec![port(node, seen)?])),
+        (None, Some(node)) => node.list(2..=2, |node| port(node, seen)),
+        (Some(_), Some(node)) => {
+            node.problem("there is a `port` too")
+                .expected("`port`, or `ports` with two where a dialogue is listened to");
+            None
+        }
+    };
+    let params = map.optional("params", |node| {
+        let stages: Vec<_> = node
+            .entries()?
+            .map(|(stage, node)| {
+                let params: Vec<_> = node
+                    .entries()?
+                    .map(|(name, node)| Some((name.to_owned(), param(node)?)))
+                    .collect();
+                Some((
+                    stage.to_owned(),
+                    params.into_iter().collect::<Option<BTreeMap<_, _>>>()?,
+                ))
+            })
+            .collect();
+        stages.into_iter().collect::<Option<BTreeMap<_, _>>>()
+    });
+    let frames = map.optional("frames", Node::boolean);
+    Some(Machine {
+        id: id?,
+        adapter: adapter?,
+        ports: ports?,
+        params: params?.unwrap_or_default(),
+        frames: frames?.unwrap_or(true),
+    })
+}
+
+fn port(node: Node<'_>, seen: &Ports) -> Option<String> {
+    let text = node.text()?;
+    let is_server = text.strip_prefix("tcp://").is_some_and(|rest| {
+        rest.rsplit_once(':').is_some_and(|(host, port)| {
+            !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+        })
+    });
+    if !is_server && !text.starts_with('/') {
+        node.problem(format!("`{text}` is no port"))
+            .expected("the path of a serial device, or tcp://HOST:PORT of a serial server")
+            .suggest(
+                text.starts_with("tty")
+                    .then(|| format!("did you mean `/dev/{text}`?")),
+            );
+        return None;
+    }
+    let known = seen.borrow().get(text).copied();
+    if let Some(line) = known {
+        node.problem(format!("port {text} is in use already; on line {line}"))
+            .expected("a port of its own for each machine");
+        return None;
+    }
+    seen.borrow_mut().insert(text.to_owned(), node.line());
+    Some(text.to_owned())
+}
+
+/// A number with or without a unit, or a choice; the stage's manifest says which is right.
+fn param(node: Node<'_>) -> Option<ParamValue> {
+    let text = node.text()?;
+    Some(match Quantity::parse(text) {
+        Some(Quantity { value, unit }) => ParamValue::Number {
+            value,
+            unit: (!unit.is_empty()).then(|| unit.to_owned()),
+        },
+        None => ParamValue::Choice(text.to_owned()),
+    })
+}
+
+fn read_cell(node: Node<'_>, folder: &Path, machines: &[&str]) -> Option<Cell> {
+    let map = node.map(&["id", "robots", "obstacles"])?;
+    let id = map.required("id", name);
+    let robots = map.required("robots", |node| {
+        node.distinct(|robot| robot.peek("machine")?.scalar());
+        node.list(1..=MACHINES_MAX, |node| robot(node, machines))
+    });
+    let obstacles = map.optional("obstacles", |node| {
+        node.map(&["file"])?.required("file", |node| {
+            let path = existing_file(node, folder)?;
+            let text = super::text_of(&path).map_err(|error| error.to_string());
+            match text.and_then(|text| Snapshot::parse(&text).map_err(|error| error.to_string())) {
+                Ok(snapshot) => Some(snapshot),
+                Err(error) => {
+                    node.problem(format!("{}: {error}", path.display()))
+                        .expected("a JSON list of spheres, capsules and boxes, in metres");
+                    None
+                }
+            }
+        })
+    });
+    Some(Cell {
+        id: id?,
+        robots: robots?,
+        obstacles: obstacles?,
+    })
+}
+
+fn robot(node: Node<'_>, machines: &[&str]) -> Option<Robot> {
+    let map = node.map(&["machine", "base_pose"])?;
+    let machine = map.required("machine", |node| {
+        let text = node.text()?;
+        if machines.contains(&text) {
+            return Some(Arc::from(text));
+        }
+        let meant = did_you_mean(text, machines.iter().copied());
+        node.problem(format!("there is no machine `{text}`"))
+            .expected(format!("one of {}", machines.join(", ")))
+            .suggest(meant.map(|meant| format!("did you mean `{meant}`?")));
+        None
+    });
+    let base_pose = map.required("base_pose", |node| {
+        let map = node.map(&["xyz", "rpy"])?;
+        let three = |key, units: &[Unit], most: f64, what: &str| {
+            map.required(key, |node| {
+                node.list(3..=3, |node| node.in_unit(units, -most..=most, what))
+                    .and_then(|values| values.try_into().ok())
+            })
+        };
+        let xyz_m = three("xyz", METRES, 1000.0, "a length with its unit");
+        let rpy_rad = three(
+            "rpy",
+            RADIANS,
+            std::f64::consts::TAU,
+            "an angle with its unit",
+        );
+        Some(Pose {
+            xyz_m: xyz_m?,
+            rpy_rad: rpy_rad?,
+        })
+    });
+    Some(Robot {
+        machine: machine?,
+        base_pose: base_pose?,
+    })
+}
+
+/// The uplink before the gateway's names are known.
+struct Uplink {
+    url: BrokerUrl,
+    tls: Option<TlsFiles>,
+    client_id: Option<Arc<str>>,
+}
+
+impl Uplink {
+    fn named(self, site: &str, gateway: &str) -> Mqtt {
+        let client_id = self.client_id.map_or_else(
+            || format!("retrotap-{site}-{gateway}"),
+            |id| id.as_ref().to_owned(),
+        );
+        Mqtt {
+            url: self.url,
+            tls: self.tls,
+            client_id,
+        }
+    }
+}
+
+fn uplink(node: Node<'_>, folder: &Path, surroundings: &Surroundings<'_>) -> Option<Uplink> {
+    let map = node.map(&["mqtt", "release_on"])?;
+    let mqtt = map.required("mqtt", |node| mqtt(node, folder, surroundings));
+    let release_on = map.required("release_on", |node| {
+        if node.choice(&[("broker", true), ("lake", false)])? {
+            return Some(());
+        }
+        node.problem("the lake's acknowledgement (`taken`) is not spoken by this version")
+            .expected(
+                "broker: a record is forgotten once the broker has it, and what lies behind the \
+                 broker may still lose it",
+            );
+        None
+    });
+    release_on?;
+    mqtt
+}
+
+fn mqtt(node: Node<'_>, folder: &Path, surroundings: &Surroundings<'_>) -> Option<Uplink> {
+    let map = node.map(&[
+        "url",
+        "plain",
+        "ca",
+        "client_cert",
+        "client_key",
+        "client_id",
+    ])?;
+    let url = map.required("url", |node| {
+        let text = node.text()?;
+        BrokerUrl::parse(text)
+            .map_err(|reason| {
+                node.problem(format!("`{text}`: {reason}"))
+                    .expected("a URL such as mqtts://broker.plant.example:8883");
+            })
+            .ok()
+    });
+    let plain = map.optional("plain", |node| node.choice(&[("allowed", ())]));
+    let ca = map.optional("ca", |node| existing_file(node, folder));
+    let cert = map.optional("client_cert", |node| existing_file(node, folder));
+    let key = map.optional("client_key", |node| secret_file(node, folder, surroundings));
+    let client_id = map.optional("client_id", name);
+
+    let url = url?;
+    let mut whole = true;
+    if !url.tls && !url.is_loopback() && map.get("plain").is_none() {
+        node.problem(format!(
+            "{url} sends everything readable for anyone on the way"
+        ))
+        .expected("mqtts:// with a ca, or `plain: allowed` if that is meant");
+        whole = false;
+    }
+    for key in ["ca", "client_cert", "client_key"] {
+        if let (false, Some(node)) = (url.tls, map.get(key)) {
+            node.problem(format!("{url} has no TLS, so this would not be used"))
+                .expected("mqtts:// in uplink.mqtt.url, or no certificates");
+            whole = false;
+        }
+    }
+    if url.tls && map.get("ca").is_none() {
+        node.problem("`ca` is missing")
+            .expected("the PEM file with the CA that signed the broker's certificate");
+        whole = false;
+    }
+    for (one, other) in [("client_cert", "client_key"), ("client_key", "client_cert")] {
+        if let (Some(node), None) = (map.get(one), map.get(other)) {
+            node.problem(format!("`{one}` is of no use without `{other}`"))
+                .expected("both");
+            whole = false;
+        }
+    }
+    let (ca, cert, key, client_id) = (ca?, cert?, key?, client_id?);
+    plain?;
+    let client = cert.zip(key).map(|(cert, key)| ClientFiles { cert, key });
+    let tls = ca.map(|ca| TlsFiles { ca, client });
+    whole.then_some(Uplink {
+        url,
+        tls,
+        client_id,
+    })
+}
+
+/// The page has no login yet, so it stays on this machine.
+fn loopback(node: Node<'_>) -> Option<SocketAddr> {
+    let text = node.text()?;
+    let Ok(address) = text.parse::<SocketAddr>() else {
+        node.problem(format!("`{text}` is no address"))
+            .expected("ADDRESS:PORT, such as 127.0.0.1:8080");
+        return None;
+    };
+    if !address.ip().is_loopback() {
+        node.problem(format!(
+            "{text} can be reached from outside, and the page has no login yet"
+        ))
+        .expected("an address of this machine only")
+        .suggest(Some(format!("write 127.0.0.1:{}", address.port())));
+        return None;
+    }
+    Some(address)
+}
+
+fn existing_file(node: Node<'_>, folder: &Path) -> Option<PathBuf> {
+    existing(node, folder.join(node.text()?), "file", Path::is_file)
+}
+
+fn existing_dir(node: Node<'_>, folder: &Path) -> Option<PathBuf> {
+    existing(node, folder.join(node.text()?), "folder", Path::is_dir)
+}
+
+/// A file, or `credential:<name>`, which systemd hands over.
+fn secret_file(node: Node<'_>, folder: &Path, surroundings: &Surroundings<'_>) -> Option<PathBuf> {
+    let Some(name) = node.text()?.strip_prefix("credential:") else {
+        return existing_file(node, folder);
+    };
+    let Some(dir) = &surroundings.credentials_dir else {
+        node.problem("$CREDENTIALS_DIRECTORY is not set")
+            .expected("a start by systemd with LoadCredential=, or the path of a file");
+        return None;
+    };
+    if name.is_empty() || name.contains('/') {
+        node.problem(format!("`{name}` is no credential's name"))
+            .expected("the name given to LoadCredential=");
+        return None;
+    }
+    existing(node, dir.join(name), "credential", Path::is_file)
+}
+
+fn existing(
+    node: Node<'_>,
+    path: PathBuf,
+    what: &str,
+    is_there: fn(&Path) -> bool,
+) -> Option<PathBuf> {
+    if is_there(&path) {
+        return Some(path);
+    }
+    node.problem(format!("there is no {what} {}", path.display()))
+        .expected(format!(
+            "the path of a {what} that is there and may be read"
+        ));
+    None
+}

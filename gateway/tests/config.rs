@@ -1,0 +1,182 @@
+//! Settings, right and wrong: each `invalid/*.yaml` beside the `.err` that it gives.
+//! `UPDATE_EXPECT=1` writes the `.err` files anew.
+
+use std::path::{Path, PathBuf};
+
+use retrotap::config::{self, Settings, Surroundings};
+use retrotap_adapters::schema::ParamValue;
+use retrotap_adapters::yaml::Problem;
+
+fn adapter_names(_: Option<&Path>) -> Vec<String> {
+    vec!["kuka-krc2".to_owned(), "scale-ascii".to_owned()]
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config")
+}
+
+fn load(
+    path: &Path,
+    environment: &[(&str, &str)],
+    credentials_dir: Option<PathBuf>,
+) -> Result<Settings, Vec<Problem>> {
+    let environment = environment
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    let adapter_names = &adapter_names;
+    config::load(
+        path,
+        &Surroundings {
+            environment,
+            credentials_dir,
+            adapter_names,
+        },
+    )
+}
+
+fn texts(problems: &[Problem]) -> Vec<String> {
+    problems.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn every_mistake_of_a_file_is_told_with_its_place() {
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder().join("invalid")).expect("the folder is there") {
+        let path = entry.expect("readable").path();
+        if path.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        seen += 1;
+        let problems = load(&path, &[], None).expect_err("it is invalid");
+        let here = path.parent().expect("a folder").display().to_string();
+        let said = texts(&problems).join("\n").replace(&format!("{here}/"), "") + "\n";
+        let expected = path.with_extension("err");
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            std::fs::write(&expected, said).expect("written");
+        } else {
+            let expected = std::fs::read_to_string(&expected).unwrap_or_default();
+            assert_eq!(said, expected, "{} (UPDATE_EXPECT=1)", path.display());
+        }
+    }
+    assert!(seen >= 5);
+}
+
+#[test]
+fn ten_mistakes_are_ten_and_more_problems() {
+    let problems = load(&folder().join("invalid/ten-mistakes.yaml"), &[], None);
+    assert!(problems.expect_err("it is invalid").len() >= 10);
+}
+
+#[test]
+fn a_whole_file_is_read_as_it_stands() {
+    let valid = folder().join("valid");
+    let settings = load(
+        &valid.join("whole.yaml"),
+        &[],
+        Some(valid.join("credentials")),
+    )
+    .unwrap_or_else(|problems| panic!("{}", texts(&problems).join("\n")));
+    assert_eq!(&*settings.site, "aachen");
+    assert_eq!(settings.machines.len(), 2);
+    assert_eq!(
+        settings.machines[0].params["axis-limits"]["axis_1_max_deg"],
+        ParamValue::Number {
+            value: 90.0,
+            unit: Some("deg".to_owned())
+        }
+    );
+    assert!(settings.machines[0].frames && !settings.machines[1].frames);
+    let pose = settings.cells[0].robots[0].base_pose;
+    assert!((pose.xyz_m[1] - 1.5).abs() < 1e-12);
+    assert!((pose.rpy_rad[2] - std::f64::consts::PI).abs() < 1e-12);
+    assert_eq!(
+        settings.cells[0]
+            .obstacles
+            .as_ref()
+            .map(|all| all.obstacles().len()),
+        Some(1)
+    );
+    let uplink = settings.uplink.expect("an uplink");
+    assert_eq!(uplink.url.to_string(), "mqtts://broker.plant.example:8883");
+    assert_eq!(uplink.client_id, "retrotap-aachen-cell-3");
+    let tls = uplink.tls.expect("certificates");
+    assert_eq!(tls.client.expect("ours").key, valid.join("credentials/key"));
+    assert_eq!(settings.spool_bytes_max, 64 * 1024 * 1024);
+}
+
+#[test]
+fn drop_ins_and_environment_lie_over_the_file_and_name_their_own_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("retrotap.yaml");
+    let text = "site: a\ngateway: b\nallow_unsigned: true\nmachines: [{id: m, adapter: kuka-krc2, port: /dev/ttyS0}]\n";
+    std::fs::write(&file, text).expect("written");
+    let drop_ins = folder.path().join("retrotap.yaml.d");
+    std::fs::create_dir(&drop_ins).expect("made");
+    std::fs::write(
+        drop_ins.join("10-names.yaml"),
+        "site: from-drop-in\ngateway: c\n",
+    )
+    .expect("written");
+    std::fs::write(drop_ins.join("20-names.yaml"), "gateway: later\n").expect("written");
+    std::fs::write(drop_ins.join("ignored.txt"), "site: [").expect("written");
+
+    let settings = load(
+        &file,
+        &[
+            ("RETROTAP__MACHINES__0__PORT", "/dev/ttyS1"),
+            ("RETROTAP__UPLINK__MQTT__URL", "mqtt://localhost:1e3"),
+            ("PATH", "/bin"),
+        ],
+        None,
+    );
+    let said = texts(&settings.expect_err("the port is no number"));
+    assert!(
+        said[0]
+            .starts_with("environment variable RETROTAP__UPLINK__MQTT__URL:1:1: uplink.mqtt.url: "),
+        "{said:?}"
+    );
+    assert!(
+        said.iter()
+            .any(|text| text.contains("`release_on` is missing")),
+        "{said:?}"
+    );
+
+    let settings = load(
+        &file,
+        &[("RETROTAP__MACHINES__0__PORT", "/dev/ttyS1")],
+        None,
+    );
+    let settings = settings.unwrap_or_else(|problems| panic!("{}", texts(&problems).join("\n")));
+    assert_eq!(&*settings.site, "from-drop-in");
+    assert_eq!(&*settings.gateway, "later");
+    assert_eq!(settings.machines[0].ports, ["/dev/ttyS1"]);
+
+    std::fs::write(drop_ins.join("10-names.yaml"), "sitte: x\n").expect("written");
+    let said = texts(
+        &load(
+            &file,
+            &[("RETROTAP__MACHINES__3__PORT", "/dev/ttyS1")],
+            None,
+        )
+        .expect_err("two"),
+    );
+    assert!(
+        said.iter()
+            .any(|text| text.contains("10-names.yaml:1:1: unknown key `sitte`")),
+        "{said:?}"
+    );
+    assert!(
+        said.iter()
+            .any(|text| text.contains("RETROTAP__MACHINES__3__PORT")
+                && text.contains("no entry `3`")),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_is_one_problem() {
+    let said = texts(&load(Path::new("nowhere.yaml"), &[], None).expect_err("it isn't there"));
+    assert_eq!(said.len(), 1);
+    assert!(said[0].contains("nowhere.yaml:1:1: can't be read"));
+}
