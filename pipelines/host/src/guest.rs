@@ -392,7 +392,7 @@ fn area(
     let export = question.export();
     let address = instance.ask(question)?.cast_unsigned();
     let start = address as usize;
-    if start % 8 != 0 {
+    if !start.is_multiple_of(8) {
         return Err(StartError::NotAligned { export, address });
     }
     match instance

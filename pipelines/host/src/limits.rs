@@ -6,8 +6,8 @@ use std::time::Duration;
 /// Entries of a module's table of functions. Rust and AssemblyScript make a few for `dyn` calls.
 pub const FUNCTION_TABLE_ENTRIES_MAX: u64 = 1024;
 
-/// How often compiled code may look at its deadline: the thread that advances the epochs wakes this
-/// often, so that a time budget of 1 ms ends after 1 to 2 ms.
+/// How often compiled code may look at the time it takes: the thread that advances the epochs wakes this
+/// often. A call is stopped at most three epochs after its time budget.
 pub const EPOCH: Duration = Duration::from_millis(1);
 
 /// Bytes of the stack that the engine itself needs for a stage, besides the one in the stage's memory.

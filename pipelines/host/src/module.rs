@@ -69,6 +69,14 @@ pub enum ModuleError {
         /// What the manifest says.
         wanted: usize,
     },
+    /// Its data doesn't fit into its memory.
+    #[error("the module's data ends at byte {end} of a memory of {bytes}")]
+    DataOutside {
+        /// Where it ends.
+        end: u64,
+        /// Bytes of the memory.
+        bytes: usize,
+    },
     /// Its table of functions is too large.
     #[error(
         "the module's function table has {entries} entries, at most {FUNCTION_TABLE_ENTRIES_MAX} are allowed"
@@ -341,6 +349,12 @@ impl<'a> Outline<'a> {
             }
             Some(_) if bytes(memory.initial) != wanted as u64 => {
                 format!("{} bytes", bytes(memory.initial))
+            }
+            Some(_) if self.data_bytes > wanted as u64 => {
+                return Err(ModuleError::DataOutside {
+                    end: self.data_bytes,
+                    bytes: wanted,
+                });
             }
             Some(_) => return Ok(()),
         };

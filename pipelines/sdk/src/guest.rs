@@ -77,7 +77,9 @@ pub trait Reason {
     fn number(self) -> i32;
 }
 
-/// A stage and its memory.
+/// A stage and its memory, which comes first: a module's exports give addresses that count from where
+/// the guest begins.
+#[repr(C)]
 pub struct Guest<S: Stage> {
     memory: <S::Contract as Contract>::Memory,
     /// Made on the first call rather than in place: a stage's constructor need not be `const`.

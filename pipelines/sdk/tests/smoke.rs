@@ -4,7 +4,7 @@
 use retrotap_abi::manifest::Manifest;
 use retrotap_abi::output::{RawValue, decode_output};
 use retrotap_sdk::native::{Native, NativeStage};
-use retrotap_sdk::{Contract as _, Stage};
+use retrotap_sdk::{Contract as _, Guest, Stage};
 
 /// What the build script would make; tests/generated.rs keeps it so.
 #[rustfmt::skip]
@@ -181,4 +181,10 @@ fn a_reason_is_its_number_below_zero() {
         process(&mut native, 0b1001, [1e6_f64.to_bits(), 0, 0, 0]),
         -1
     );
+}
+
+#[test]
+fn the_memory_comes_first_so_that_addresses_count_from_the_guest() {
+    let guest = Guest::<Smoke>::new();
+    assert_eq!(guest.memory().as_ptr().addr(), (&raw const guest).addr());
 }

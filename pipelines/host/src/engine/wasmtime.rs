@@ -1,14 +1,22 @@
 //! Compiled code: Wasmtime with Cranelift.
 //!
 //! A call is stopped by epochs: compiled code looks at a counter at every loop and function entry, and a
-//! thread of the engine advances it. Each instance has a store of its own, so nothing is shared between
-//! stages but code.
+//! thread of the engine advances it. What counts against a stage's time budget is the processor's time
+//! and not the clock's: on a busy machine a thread may have to wait longer than any budget, and no stage
+//! must be put aside for that. Reading the processor's time costs more than most calls take, so it is
+//! only read once a call has been seen by two epochs.
+//!
+//! Each instance has a store of its own, so nothing is shared between stages but code.
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::{fmt, thread};
+use std::thread;
+use std::time::Duration;
 
-use wasmtime::{Config, Engine, Memory, Module as Compiled, OptLevel, Store, TypedFunc};
+use rustix::time::{ClockId, clock_gettime};
+use wasmtime::{
+    Config, Engine, Memory, Module as Compiled, OptLevel, Store, TypedFunc, UpdateDeadline,
+};
 
 use super::cache::Cache;
 use super::{Code, EngineError, Instance, Question, Runner, Trap, write_into};
@@ -85,16 +93,42 @@ impl Runner for Wasmtime {
         let compiled = self
             .compile(module)
             .map_err(|error| EngineError::Module(format!("{error:#}")))?;
-        let budget_us = u128::from(module.manifest().time_budget_us);
-        // One more: the first may end right after the call began.
-        let epochs = budget_us.div_ceil(EPOCH.as_micros()) as u64 + 1;
-        Ok(Arc::new(CompiledCode { compiled, epochs }))
+        let budget = Duration::from_micros(module.manifest().time_budget_us.into());
+        Ok(Arc::new(CompiledCode { compiled, budget }))
     }
 }
 
 struct CompiledCode {
     compiled: Compiled,
-    epochs: u64,
+    budget: Duration,
+}
+
+/// Epochs that a call may see before anybody looks at the time it took: the first may end right after
+/// the call began.
+const EPOCHS_UNSEEN: u64 = 2;
+
+/// The time that one call takes.
+struct Watch {
+    budget: Duration,
+    /// The processor's time when the call was first seen to take long.
+    seen: Option<Duration>,
+}
+
+impl Watch {
+    /// Called by compiled code when the epochs that it had are over.
+    fn look(&mut self) -> Result<UpdateDeadline, wasmtime::Error> {
+        let now = processor_time();
+        let seen = *self.seen.get_or_insert(now);
+        if now.saturating_sub(seen) >= self.budget {
+            return Err(wasmtime::Trap::Interrupt.into());
+        }
+        Ok(UpdateDeadline::Continue(1))
+    }
+}
+
+/// What this thread has had of the processor so far.
+fn processor_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
 impl Code for CompiledCode {
@@ -106,8 +140,7 @@ impl Code for CompiledCode {
 }
 
 struct CompiledInstance {
-    store: Store<()>,
-    epochs: u64,
+    store: Store<Watch>,
     memory: Memory,
     questions: [TypedFunc<(), i32>; 4],
     configure: TypedFunc<(), i32>,
@@ -117,9 +150,16 @@ struct CompiledInstance {
 
 impl CompiledInstance {
     fn new(code: &CompiledCode) -> Result<Self, wasmtime::Error> {
-        let mut store = Store::new(code.compiled.engine(), ());
+        let mut store = Store::new(
+            code.compiled.engine(),
+            Watch {
+                budget: code.budget,
+                seen: None,
+            },
+        );
+        store.epoch_deadline_callback(|mut store| store.data_mut().look());
         // Before anything else: a new store's deadline has already passed.
-        store.set_epoch_deadline(code.epochs);
+        store.set_epoch_deadline(EPOCHS_UNSEEN);
         let instance = wasmtime::Instance::new(&mut store, &code.compiled, &[])?;
         let memory = instance
             .get_memory(&mut store, "memory")
@@ -131,7 +171,6 @@ impl CompiledInstance {
             None => None,
         };
         Ok(Self {
-            epochs: code.epochs,
             memory,
             questions: [abi?, input?, config?, output?],
             configure: instance.get_typed_func(&mut store, "rt_configure")?,
@@ -139,6 +178,12 @@ impl CompiledInstance {
             tick,
             store,
         })
+    }
+
+    /// Starts the watch for one call.
+    fn begin(&mut self) {
+        self.store.data_mut().seen = None;
+        self.store.set_epoch_deadline(EPOCHS_UNSEEN);
     }
 }
 
@@ -152,19 +197,19 @@ impl Instance for CompiledInstance {
     }
 
     fn ask(&mut self, question: Question) -> Result<i32, Trap> {
-        self.store.set_epoch_deadline(self.epochs);
+        self.begin();
         self.questions[question as usize]
             .call(&mut self.store, ())
             .map_err(trap)
     }
 
     fn configure(&mut self) -> Result<i32, Trap> {
-        self.store.set_epoch_deadline(self.epochs);
+        self.begin();
         self.configure.call(&mut self.store, ()).map_err(trap)
     }
 
     fn process(&mut self, input_bytes: i32, t_ns: i64) -> Result<i32, Trap> {
-        self.store.set_epoch_deadline(self.epochs);
+        self.begin();
         self.process
             .call(&mut self.store, (input_bytes, t_ns))
             .map_err(trap)
@@ -175,17 +220,9 @@ impl Instance for CompiledInstance {
     }
 
     fn tick(&mut self, t_ns: i64) -> Result<i32, Trap> {
+        self.begin();
         let Some(tick) = &self.tick else { return Ok(0) };
-        self.store.set_epoch_deadline(self.epochs);
         tick.call(&mut self.store, t_ns).map_err(trap)
-    }
-}
-
-impl fmt::Debug for CompiledInstance {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("CompiledInstance")
-            .finish_non_exhaustive()
     }
 }
 
