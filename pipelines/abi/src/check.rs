@@ -265,6 +265,8 @@ impl Checks {
                     format!("{path}.minimum"),
                     "expected to be below the maximum",
                 );
+                // A default can only be held against a range that is one.
+                continue;
             }
             if let Some(default) = &parameter.default
                 && let Err(message) = parameter.number_of(default)
