@@ -18,6 +18,23 @@ pub struct Closest {
     pub inside: bool,
 }
 
+/// Closest points of a segment, which may be a point itself, and a point.
+#[must_use]
+pub fn of_segment_and_point(segment: &Segment, point: &Vector) -> Closest {
+    let to_point = point - segment.from;
+    let squared = segment.along.norm_squared();
+    let share = if squared > 0.0 {
+        bounded(to_point.dot(&segment.along) / squared, 0.0, 1.0)
+    } else {
+        0.0
+    };
+    Closest {
+        on_segment: segment.at(share),
+        way: to_point - segment.along * share,
+        inside: false,
+    }
+}
+
 /// Closest points of two segments, either of which may be a point.
 ///
 /// The least of a convex quadratic over the unit square (Ericson, Real-Time Collision Detection, 5.1.9):

@@ -1,6 +1,6 @@
 //! The pair of a robot's capsule and an obstacle with the least distance.
 
-use crate::closest::{Closest, of_segment_and_box, of_segments};
+use crate::closest::{Closest, of_segment_and_box, of_segment_and_point, of_segments};
 use crate::shape::{Form, Obstacle, Placed};
 use crate::space::{Real, Vector, length};
 
@@ -65,7 +65,8 @@ fn is_farther_than(limit: Real, capsule: &Placed, obstacle: &Obstacle) -> bool {
 
 fn closest(capsule: &Placed, obstacle: &Obstacle) -> Closest {
     match &obstacle.form {
-        Form::Round(axis) => of_segments(&capsule.axis, axis),
+        Form::Point => of_segment_and_point(&capsule.axis, &obstacle.centre),
+        Form::Segment(axis) => of_segments(&capsule.axis, axis),
         Form::Box(half) => {
             let mut about_box = capsule.axis;
             about_box.from -= obstacle.centre;

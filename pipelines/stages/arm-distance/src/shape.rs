@@ -114,8 +114,10 @@ impl Placed {
 /// The form of an obstacle, without its rounding.
 #[derive(Clone, Copy, Debug)]
 pub enum Form {
-    /// A sphere's centre or a capsule's axis.
-    Round(Segment),
+    /// A sphere's centre, which is the obstacle's.
+    Point,
+    /// A capsule's axis.
+    Segment(Segment),
     /// A box with its edges along the cell's axes: half of each edge, about the obstacle's centre.
     Box(Vector),
 }
@@ -136,7 +138,7 @@ pub struct Obstacle {
 impl Obstacle {
     /// A point in the cell's origin.
     pub const POINT: Self = Self {
-        form: Form::Round(Segment::POINT),
+        form: Form::Point,
         radius: 0.0,
         centre: Vector::new(0.0, 0.0, 0.0),
         bound: 0.0,
@@ -145,7 +147,13 @@ impl Obstacle {
     /// A sphere.
     #[must_use]
     pub fn sphere(centre_m: [f64; 3], radius_m: f64) -> Self {
-        Self::capsule(centre_m, centre_m, radius_m)
+        let radius = radius_m as Real;
+        Self {
+            form: Form::Point,
+            radius,
+            centre: vector(centre_m),
+            bound: radius,
+        }
     }
 
     /// All points within a radius of the segment from `a_m` to `b_m`.
@@ -155,7 +163,7 @@ impl Obstacle {
         let radius = radius_m as Real;
         let bound = length(&axis.along) * 0.5 + radius;
         Self {
-            form: Form::Round(axis),
+            form: Form::Segment(axis),
             radius,
             centre: axis.at(0.5),
             bound,
@@ -178,7 +186,7 @@ impl Obstacle {
     #[must_use]
     pub fn is_possible(&self) -> bool {
         let edges = match &self.form {
-            Form::Round(_) => true,
+            Form::Point | Form::Segment(_) => true,
             Form::Box(half) => half.iter().all(|edge| *edge >= 0.0),
         };
         edges && self.radius >= 0.0

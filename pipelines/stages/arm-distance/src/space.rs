@@ -52,9 +52,16 @@ pub fn sine_cosine(angle_deg: f64) -> (Real, Real) {
     let right_angles = (turns + if turns < 0.0 { -0.5 } else { 0.5 }) as i32;
     let x = (angle_deg - f64::from(right_angles) * 90.0) * (PI / 180.0);
     let q = x * x;
-    let sine = x * (1.0 - q / 6.0 * (1.0 - q / 20.0 * (1.0 - q / 42.0 * (1.0 - q / 72.0))));
-    let cosine =
-        1.0 - q / 2.0 * (1.0 - q / 12.0 * (1.0 - q / 30.0 * (1.0 - q / 56.0 * (1.0 - q / 90.0))));
+    let sine = x
+        * (1.0
+            - q * (1.0 / 6.0)
+                * (1.0 - q * (1.0 / 20.0) * (1.0 - q * (1.0 / 42.0) * (1.0 - q * (1.0 / 72.0)))));
+    let cosine = 1.0
+        - q * (1.0 / 2.0)
+            * (1.0
+                - q * (1.0 / 12.0)
+                    * (1.0
+                        - q * (1.0 / 30.0) * (1.0 - q * (1.0 / 56.0) * (1.0 - q * (1.0 / 90.0)))));
     let (sine, cosine) = match right_angles & 3 {
         0 => (sine, cosine),
         1 => (cosine, -sine),
