@@ -6,9 +6,15 @@
 //! but never reaches into a line.
 
 pub mod capture;
+pub mod cell;
+pub mod cli;
 pub mod config;
 pub mod demo_broker;
+pub mod gauge;
+pub mod line;
+pub mod modules;
 pub mod port;
+pub mod simulate;
 pub mod spool;
 pub mod time;
 pub mod uplink;

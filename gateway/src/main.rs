@@ -1,2 +1,7 @@
-//! The command line.
-fn main() {}
+//! The binary. What it does stands in [`retrotap::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    retrotap::cli::main()
+}

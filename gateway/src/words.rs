@@ -131,6 +131,8 @@ pub struct Entry {
     pub epoch: u64,
     /// From 1, without gaps, per machine, stream and epoch.
     pub seq: u64,
+    /// Line time of its frame's last byte, for ages; that of its making where it has no frame.
+    pub line_ns: u64,
     /// The JSON object as it is sent, byte for byte, every time that it is sent.
     pub json: Arc<str>,
 }

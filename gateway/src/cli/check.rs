@@ -12,7 +12,8 @@ use clap::Parser;
 use serde::Serialize;
 
 use crate::config::{self, Settings, Surroundings};
-use crate::modules::assemble::{Params, assemble, host_value};
+use super::plan;
+use crate::modules::assemble::assemble;
 use crate::modules::catalog::Catalog;
 use crate::time::rfc3339;
 use crate::uplink::tls;
@@ -155,32 +156,18 @@ pub fn findings(file: &Path) -> Vec<Finding> {
 type About<'a> = dyn Fn(Severity, String, String) -> Finding + 'a;
 
 fn pipelines(settings: &Settings, about: &About<'_>) -> Vec<Finding> {
-    let catalog = Catalog {
-        adapters_dir: settings.adapters_dir.clone(),
-        stages_dir: settings.stages_dir.clone(),
-        ..Catalog::default()
-    };
+    let catalog = plan::catalog(settings);
     let engine = match catalog.engine() {
         Ok(engine) => engine,
         Err(error) => return vec![about(Severity::Error, String::new(), error.to_string())],
     };
     let mut findings = Vec::new();
     for (index, machine) in settings.machines.iter().enumerate() {
-        let params: Params = machine
-            .params
-            .iter()
-            .map(|(stage, params)| {
-                let values = params
-                    .iter()
-                    .map(|(name, value)| (name.clone(), host_value(value)))
-                    .collect();
-                (stage.clone(), values)
-            })
-            .collect();
         let assembled = catalog
             .adapter(&machine.adapter)
+            .and_then(|adapter| Ok((adapter, plan::params(settings, &catalog, machine)?)))
             .map_err(|error| error.to_string())
-            .and_then(|adapter| {
+            .and_then(|(adapter, params)| {
                 assemble(&engine, &catalog, &adapter, &params).map_err(|error| error.to_string())
             });
         match assembled {

@@ -19,6 +19,7 @@
 //! What it doesn't do: it knows no ports and no broker, and never decides that something arrived.
 
 pub mod json;
+mod numbering;
 mod queues;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{Notify, mpsc, watch};
 
 pub use json::Fields;
+pub use numbering::Numbering;
 pub use queues::{Backlog, Batch, Counts, DropCause};
 use queues::{Due, Lost, Queues, Taking};
 

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use crate::config::limits::{ENTRY_OVERHEAD_BYTES, GAPS_PENDING_MAX};
 use crate::spool::json::{self, Fields, Place};
+use crate::spool::numbering::Numbering;
 use crate::time;
 use crate::words::{ClockState, Entry, Identity, RawFrame, Record, Stamp, Stream};
 
@@ -109,12 +110,8 @@ impl Held {
 
 #[derive(Debug)]
 struct Queue {
-    identity: Identity,
+    numbering: Numbering,
     stream: Stream,
-    /// Of the last entry in this epoch.
-    seq: u64,
-    /// Time of the last entry, by record name.
-    last_t: BTreeMap<Arc<str>, i64>,
     waiting: VecDeque<Held>,
     waiting_bytes: usize,
     in_flight: VecDeque<Held>,
@@ -123,7 +120,7 @@ struct Queue {
 
 impl Queue {
     fn is_of(&self, machine: &str, stream: Stream) -> bool {
-        self.stream == stream && &*self.identity.machine == machine
+        self.stream == stream && &*self.numbering.identity().machine == machine
     }
 
     fn lose(&mut self, lost: Lost) {
@@ -262,14 +259,15 @@ impl Queues {
             return index;
         }
         self.queues.push(Queue {
-            identity: Identity {
-                site: Arc::clone(&self.site),
-                gateway: Arc::clone(&self.gateway),
-                machine: machine.into(),
-            },
+            numbering: Numbering::new(
+                Identity {
+                    site: Arc::clone(&self.site),
+                    gateway: Arc::clone(&self.gateway),
+                    machine: machine.into(),
+                },
+                self.epoch,
+            ),
             stream,
-            seq: 0,
-            last_t: BTreeMap::new(),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             in_flight: VecDeque::new(),
@@ -300,46 +298,39 @@ impl Queues {
         tells: Option<Lost>,
         now: Instant,
     ) -> Option<Entry> {
-        let (name, wall_ns, clock): (Arc<str>, i64, ClockState) = match taking {
-            Taking::Record(record) => (Arc::clone(&record.name), record.at.wall_ns, record.clock),
-            Taking::Frame(frame) => ("frame".into(), frame.at.wall_ns, frame.clock),
+        let (name, at, clock): (Arc<str>, Stamp, ClockState) = match taking {
+            Taking::Record(record) => (Arc::clone(&record.name), record.at, record.clock),
+            Taking::Frame(frame) => ("frame".into(), frame.at, frame.clock),
         };
-        let last_t = self.queues.get(index)?.last_t.get(&name).copied();
+        let last_t = self.queues.get(index)?.numbering.last_t(&name);
         // Gaps tell of the past and don't say anything about the clock.
         let stepped = tells.is_none()
-            && last_t.is_some_and(|last| last.saturating_sub(wall_ns) > CLOCK_STEP_NS);
+            && last_t.is_some_and(|last| last.saturating_sub(at.wall_ns) > CLOCK_STEP_NS);
         if stepped {
             self.epoch += 1;
             for queue in &mut self.queues {
-                queue.seq = 0;
-                queue.last_t.clear();
+                queue.numbering.restart(self.epoch);
             }
         }
-        let epoch = self.epoch;
         let queue = self.queues.get_mut(index)?;
-        queue.seq += 1;
-        let seq = queue.seq;
-        let t_unix_ns = match queue.last_t.get(&name) {
-            Some(&last) if wall_ns <= last => last.saturating_add(1),
-            _ => wall_ns,
-        };
-        queue.last_t.insert(Arc::clone(&name), t_unix_ns);
-
-        let place = Place {
+        let place = queue.numbering.next(&name, at.wall_ns);
+        let Place {
             epoch,
             seq,
             t_unix_ns,
-        };
+        } = place;
+        let identity = queue.numbering.identity();
         let json = match taking {
-            Taking::Record(record) => json::record(&queue.identity, place, record),
-            Taking::Frame(frame) => json::frame(&queue.identity, place, frame),
+            Taking::Record(record) => json::record(identity, place, record),
+            Taking::Frame(frame) => json::frame(identity, place, frame),
         };
         let entry = Entry {
-            machine: Arc::clone(&queue.identity.machine),
+            machine: Arc::clone(&identity.machine),
             stream: queue.stream,
             record: name,
             epoch,
             seq,
+            line_ns: at.line_ns,
             json: json.into(),
         };
         let held = Held {
@@ -430,7 +421,7 @@ impl Queues {
             queue.in_flight.push_back(held);
         }
         Some(Batch {
-            machine: Arc::clone(&queue.identity.machine),
+            machine: Arc::clone(&queue.numbering.identity().machine),
             stream: queue.stream,
             entries,
         })

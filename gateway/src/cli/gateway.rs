@@ -1,0 +1,410 @@
+//! A whole gateway from its plan: lines, spool, uplink and page put together. `run` makes the plan
+//! from a file, `demo` from nothing.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle as Thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow};
+use retrotap_host::Engine;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::capture::{Input as Captured, InputKind, ModuleUsed, PortLabel, Start};
+use crate::config::limits::INPUTS_PENDING_MAX;
+use crate::gauge::Gauge;
+use crate::line::{Input, Line, Live, Parameter, Recording, supervise};
+use crate::modules::assemble::{Assembled, Params, assemble};
+use crate::modules::catalog::{Catalog, LoadedAdapter};
+use crate::port::{LineClock, PortSpec};
+use crate::spool::{self, Spool};
+use crate::time::rfc3339;
+use crate::uplink::{self, Board};
+use crate::web;
+use crate::web::status::{
+    LineStatus, MachineStatus, RecordText, Status, UplinkState, UplinkStatus,
+};
+
+/// What is to run.
+#[derive(Debug)]
+pub struct Plan {
+    /// The plant.
+    pub site: Arc<str>,
+    /// This gateway's name in it.
+    pub gateway: Arc<str>,
+    /// Whether the machines are simulated, which the page says.
+    pub simulated: bool,
+    /// At least one.
+    pub machines: Vec<MachinePlan>,
+    /// The way out; records are kept until the spool is full where there is none.
+    pub uplink: Option<uplink::Settings>,
+    /// Where the page listens, if there is one.
+    pub listen: Option<SocketAddr>,
+    /// Memory of the spool.
+    pub spool_bytes_max: usize,
+    /// Where adapters and stages come from.
+    pub catalog: Catalog,
+    /// A folder for a capture of each machine, if they are to be recorded.
+    pub record_dir: Option<PathBuf>,
+}
+
+/// One machine of a plan.
+#[derive(Debug)]
+pub struct MachinePlan {
+    /// Its name on this gateway.
+    pub id: Arc<str>,
+    /// The name of its adapter.
+    pub adapter: String,
+    /// Its port, or the two of a tapped dialogue.
+    pub ports: Vec<PortSpec>,
+    /// Parameters that win over the adapter's.
+    pub params: Params,
+    /// What its line begins with, such as the obstacles of its cell.
+    pub inputs: Vec<Input>,
+    /// Whether raw frames leave as well.
+    pub send_frames: bool,
+}
+
+/// A gateway that runs.
+pub struct Gateway {
+    /// Where the page is, if there is one.
+    pub page: Option<SocketAddr>,
+    inputs: BTreeMap<Arc<str>, mpsc::Sender<Input>>,
+    lines: Vec<Thread<()>>,
+    tasks: Vec<JoinHandle<()>>,
+    stop_lines: CancellationToken,
+    stop_rest: CancellationToken,
+}
+
+/// What the page shows of one machine, and where it is read from.
+struct Shown {
+    id: Arc<str>,
+    adapter: String,
+    title: String,
+    stale_after_s: f64,
+    ranges: BTreeMap<String, [f64; 2]>,
+    gauge: Gauge,
+    clock: LineClock,
+    rate: Rate,
+}
+
+/// Starts everything that the plan says.
+///
+/// # Errors
+///
+/// An adapter, a module, the page's address or a capture's file can't be used. Ports and brokers that
+/// are not there are no errors: they are looked for.
+pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
+    let engine = plan.catalog.engine()?;
+    let (spool, reader) = Spool::open(&spool::Settings {
+        site: Arc::clone(&plan.site),
+        gateway: Arc::clone(&plan.gateway),
+        bytes_max: plan.spool_bytes_max,
+    })?;
+    let listener = match plan.listen {
+        None => None,
+        Some(address) => Some(TcpListener::bind(address).await.with_context(|| {
+            format!("the page can't listen at {address}: is something else running there?")
+        })?),
+    };
+    let page = listener.as_ref().map(TcpListener::local_addr).transpose()?;
+    let (stop_lines, stop_rest) = (CancellationToken::new(), CancellationToken::new());
+    let board = Board::new();
+
+    let mut gateway = Gateway {
+        page,
+        inputs: BTreeMap::new(),
+        lines: Vec::new(),
+        tasks: Vec::new(),
+        stop_lines: stop_lines.clone(),
+        stop_rest: stop_rest.clone(),
+    };
+    let mut shown = Vec::new();
+    for machine in plan.machines {
+        let adapter = plan.catalog.adapter(&machine.adapter)?;
+        let assembled = assemble(&engine, &plan.catalog, &adapter, &machine.params)
+            .with_context(|| format!("machine {}", machine.id))?;
+        for module in &assembled.modules {
+            board.put_schema(&machine.id, &module.id, &module.manifest_json);
+        }
+        let gauge = Line::gauge_for(&assembled);
+        let clock = LineClock::start();
+        shown.push(Shown {
+            id: Arc::clone(&machine.id),
+            adapter: machine.adapter.clone(),
+            title: adapter.adapter.title.clone(),
+            stale_after_s: assembled.stale_after_ns as f64 / 1e9,
+            ranges: assembled.ranges.clone(),
+            gauge: gauge.clone(),
+            clock,
+            rate: Rate::default(),
+        });
+        let (sender, receiver) = mpsc::channel(INPUTS_PENDING_MAX);
+        for input in &machine.inputs {
+            sender.try_send(input.clone()).map_err(|_| anyhow!("too many inputs to begin with"))?;
+        }
+        gateway.inputs.insert(Arc::clone(&machine.id), sender);
+        let recording = match &plan.record_dir {
+            None => None,
+            Some(folder) => Some(record(folder, &machine, &assembled, clock)?),
+        };
+        let live = Live {
+            machine: Arc::clone(&machine.id),
+            ports: machine.ports,
+            serial: assembled.serial,
+            inputs: receiver,
+            intake: spool.intake(&machine.id),
+            send_frames: machine.send_frames,
+            recording,
+            clock,
+        };
+        let make = maker(assembled, gauge.clone(), &engine, &plan.catalog, adapter, machine.params)?;
+        gateway.lines.push(supervise(live, make, gauge, stop_lines.clone())?);
+    }
+
+    let uplink_status = watch::Sender::new(uplink::Status::off());
+    let uplink_seen = uplink_status.subscribe();
+    if let Some(settings) = plan.uplink {
+        let uplink = uplink::run(settings, reader, board, uplink_status, stop_rest.clone());
+        gateway.tasks.push(tokio::spawn(uplink));
+    }
+    let mut look = Look {
+        gateway: plan.gateway,
+        simulated: plan.simulated,
+        began: Instant::now(),
+        shown,
+        spool,
+        uplink: uplink_seen,
+    };
+    if let Some(listener) = listener {
+        let (status, seen) = watch::channel(Arc::new(look.take()));
+        let stop = stop_rest.clone();
+        gateway.tasks.push(tokio::spawn(async move {
+            let mut every = tokio::time::interval(LOOK_EVERY);
+            every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    _ = every.tick() => {}
+                    () = stop.cancelled() => return,
+                }
+                status.send_replace(Arc::new(look.take()));
+            }
+        }));
+        let stop = stop_rest.clone();
+        gateway.tasks.push(tokio::spawn(async move {
+            if let Err(error) = web::serve(listener, seen, stop).await {
+                tracing::error!(%error, "the page ended");
+            }
+        }));
+    }
+    Ok(gateway)
+}
+
+impl Gateway {
+    /// Hands an input to a machine's line. False: there is no such machine, or it is not taking any.
+    pub fn input(&self, machine: &str, input: Input) -> bool {
+        self.inputs.get(machine).is_some_and(|sender| sender.try_send(input).is_ok())
+    }
+
+    /// Stops the lines, lets what they made go out, and stops the rest.
+    pub async fn stop(self) {
+        self.stop_lines.cancel();
+        let lines = tokio::task::spawn_blocking(move || {
+            for line in self.lines {
+                if line.join().is_err() {
+                    tracing::error!("a line's thread ended by a panic");
+                }
+            }
+        });
+        if lines.await.is_err() {
+            tracing::error!("the lines could not be waited for");
+        }
+        self.stop_rest.cancel();
+        for task in self.tasks {
+            // A task that was aborted or panicked has nothing left to stop.
+            let _ = task.await;
+        }
+    }
+}
+
+/// Builds the line: the first one is there already, later ones are made when it fails.
+fn maker(
+    assembled: Assembled,
+    gauge: Gauge,
+    engine: &Engine,
+    catalog: &Catalog,
+    adapter: LoadedAdapter,
+    params: Params,
+) -> anyhow::Result<impl FnMut() -> Result<Line, String> + Send + 'static> {
+    let mut first = Some(Line::new(assembled, gauge.clone())?);
+    let (engine, catalog) = (engine.clone(), catalog.clone());
+    Ok(move || match first.take() {
+        Some(line) => Ok(line),
+        None => {
+            let assembled = assemble(&engine, &catalog, &adapter, &params)
+                .map_err(|error| error.to_string())?;
+            Line::new(assembled, gauge.clone()).map_err(|error| error.to_string())
+        }
+    })
+}
+
+/// Begins a machine's capture with what its line begins with.
+fn record(
+    folder: &std::path::Path,
+    machine: &MachinePlan,
+    assembled: &Assembled,
+    clock: LineClock,
+) -> anyhow::Result<Recording> {
+    let path = folder.join(format!("{}.pcapng", machine.id));
+    let labels: Vec<PortLabel> = machine
+        .ports
+        .iter()
+        .map(|port| PortLabel { name: machine.id.to_string(), description: port.to_string() })
+        .collect();
+    let recording = Recording::begin(&path, clock.origin_wall_ns(), &labels)
+        .with_context(|| format!("can't begin {}", path.display()))?;
+    let start = Start {
+        machine: machine.id.to_string(),
+        adapter: Some(machine.adapter.clone()),
+        modules: assembled
+            .modules
+            .iter()
+            .map(|module| ModuleUsed { module: module.id.clone(), sha256: module.sha256.clone() })
+            .collect(),
+    };
+    recording.input(Captured::new(0, InputKind::Start, &start)?);
+    for (stage, params) in &machine.params {
+        for (name, value) in params {
+            let (stage, name, value) = (stage.clone(), name.clone(), value.clone());
+            let parameter = Input::Parameter(Parameter { stage, name, value });
+            recording.input(parameter.to_captured(0)?);
+        }
+    }
+    Ok(recording)
+}
+
+/// How often the page's state is put together: thirty times a second.
+const LOOK_EVERY: Duration = Duration::from_millis(33);
+
+/// Puts together what the page shows.
+struct Look {
+    gateway: Arc<str>,
+    simulated: bool,
+    began: Instant,
+    shown: Vec<Shown>,
+    spool: Spool,
+    uplink: watch::Receiver<uplink::Status>,
+}
+
+impl Look {
+    fn take(&mut self) -> Status {
+        let now = Instant::now();
+        let latest = self.spool.latest();
+        let latest = latest.borrow();
+        let machines = self
+            .shown
+            .iter_mut()
+            .map(|shown| shown.look(now, latest.get(&shown.id)))
+            .collect();
+        let backlog = self.spool.backlog();
+        let uplink = self.uplink.borrow();
+        Status {
+            t: rfc3339(self.shown.first().map_or(0, |shown| shown.clock.now().wall_ns)),
+            uptime_s: self.began.elapsed().as_secs_f64(),
+            gateway: self.gateway.to_string(),
+            simulated: self.simulated,
+            machines,
+            uplink: UplinkStatus {
+                state: match uplink.state {
+                    uplink::State::Off => UplinkState::Off,
+                    uplink::State::Connecting => UplinkState::Connecting,
+                    uplink::State::Connected => UplinkState::Connected,
+                    uplink::State::Refused => UplinkState::Refused,
+                },
+                url: uplink.url.clone(),
+                detail: uplink.detail.clone(),
+                unreleased_records: backlog.records as u64,
+                oldest_unreleased_age_s: backlog
+                    .oldest_taken_at
+                    .map(|at| now.saturating_duration_since(at).as_secs_f64()),
+            },
+            taken_at: now,
+        }
+    }
+}
+
+impl Shown {
+    fn look(&mut self, now: Instant, latest: Option<&BTreeMap<Arc<str>, crate::words::Entry>>) -> MachineStatus {
+        let reading = self.gauge.read();
+        let line_ns = self.clock.now().line_ns;
+        let age_s = |then_ns: u64| line_ns.saturating_sub(then_ns) as f64 / 1e9;
+        let entries = || latest.into_iter().flatten();
+        MachineStatus {
+            id: self.id.to_string(),
+            adapter: self.adapter.clone(),
+            title: self.title.clone(),
+            line: LineStatus {
+                state: reading.condition.state,
+                since: rfc3339(reading.condition.since_wall_ns),
+                detail: reading.condition.detail,
+            },
+            stale_after_s: self.stale_after_s,
+            frame_age_s: reading.last_frame_line_ns.map(age_s),
+            frames: reading.frames,
+            frames_per_s: self.rate.per_s(now, reading.frames),
+            rejected: reading.rejected,
+            skipped_bytes: reading.skipped_bytes,
+            line_errors: reading.line_errors,
+            dropped_records: reading.dropped,
+            ranges: self.ranges.clone(),
+            records: entries()
+                .map(|(name, entry)| (name.to_string(), RecordText::new(Arc::clone(&entry.json))))
+                .collect(),
+            record_ages_s: entries()
+                .map(|(name, entry)| (name.to_string(), age_s(entry.line_ns)))
+                .collect(),
+        }
+    }
+}
+
+/// Frames per second over the last two seconds.
+#[derive(Debug, Default)]
+struct Rate {
+    looks: VecDeque<(Instant, u64)>,
+}
+
+impl Rate {
+    fn per_s(&mut self, now: Instant, frames: u64) -> f64 {
+        const OVER: Duration = Duration::from_secs(2);
+        self.looks.push_back((now, frames));
+        while self.looks.get(1).is_some_and(|(at, _)| now.duration_since(*at) >= OVER) {
+            self.looks.pop_front();
+        }
+        match self.looks.front() {
+            Some((at, before)) if now > *at => {
+                (frames - before) as f64 / now.duration_since(*at).as_secs_f64()
+            }
+            _ => 0.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_that_of_the_last_two_seconds() {
+        let (mut rate, began) = (Rate::default(), Instant::now());
+        let mut at_s = |second: u64, frames| rate.per_s(began + Duration::from_secs(second), frames);
+        assert!(at_s(0, 0).abs() < 1e-9);
+        assert!((at_s(1, 100) - 100.0).abs() < 1e-9);
+        assert!((at_s(2, 100) - 50.0).abs() < 1e-9);
+        assert!((at_s(3, 100) - 0.0).abs() < 1e-9);
+    }
+}

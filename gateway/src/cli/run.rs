@@ -1,0 +1,64 @@
+//! `retrotap run`: the gateway.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::{gateway, plan, signals};
+use crate::config::{self, Surroundings};
+use crate::modules::catalog::Catalog;
+
+/// Runs the gateway until Ctrl-C or SIGTERM.
+///
+/// Ports and brokers that are not there yet are looked for; mistakes in the settings are shown all at
+/// once, and nothing is started.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  retrotap run retrotap.yaml
+  retrotap run retrotap.yaml --record captures     and a capture of each machine
+  RETROTAP__UPLINK__MQTT__URL=mqtts://other:8883 retrotap run retrotap.yaml")]
+pub struct Args {
+    /// The settings.
+    #[arg(default_value = "/etc/retrotap/retrotap.yaml")]
+    file: PathBuf,
+    /// Write a capture of each machine's line into this folder.
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// The settings don't hold, or an adapter, a module or an address can't be used.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if !args.file.exists() {
+        eprintln!("error: there is no file {}", args.file.display());
+        return Ok(ExitCode::from(2));
+    }
+    let names = |dir: Option<&std::path::Path>| {
+        Catalog { adapters_dir: dir.map(Into::into), ..Catalog::default() }.adapter_names()
+    };
+    let settings = match config::load(&args.file, &Surroundings::of_process(&names)) {
+        Ok(settings) => settings,
+        Err(problems) => {
+            for problem in &problems {
+                eprintln!("{problem}");
+            }
+            eprintln!("{}: {} errors; nothing was started", args.file.display(), problems.len());
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let gateway = gateway::start(plan::plan(&settings, args.record)?).await?;
+    tracing::info!(
+        site = %settings.site,
+        gateway = %settings.gateway,
+        machines = settings.machines.len(),
+        page = gateway.page.map(|page| format!("http://{page}/")),
+        "running; distances are advisory, this is not a safety function"
+    );
+    signals::interrupted().await;
+    tracing::info!("stopping");
+    gateway.stop().await;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,369 @@
+//! THE TOUR: one machine's line, from port to spool, top to bottom.
+//!
+//! ```text
+//! port ─chunk─▶ framing ─frame─▶ pipeline ─record─▶ intake of the spool
+//!   └─▶ capture                     ▲    └─▶ gauge (what others may see)
+//!                                 inputs (obstacles, parameters)
+//! ```
+//!
+//! [`Line`] is the way of a byte as plain functions: no clock, no socket, no file, no lock. The same
+//! code serves a live port, a replay, a benchmark and a test, so a replay can give the same bytes.
+//! [`run`] puts it onto a port, and [`supervise`] gives it a thread and starts it again when it fails.
+//!
+//! What holds:
+//! - Between the last byte of a frame and its records nothing waits: no queue, no disk, no lock that
+//!   others hold. Intake, capture and gauge take what they are given or count that they could not.
+//! - A record leaves only if every stage accepted its frame.
+//! - Line time never goes back, and stages see nothing else of time.
+//!
+//! What it doesn't do: decide what a distance means (that is the cell's), number records (the
+//! spool's), or know MQTT and HTTP.
+
+mod inputs;
+mod live;
+mod recording;
+
+use std::sync::Arc;
+
+use retrotap_adapters::framing::{
+    Event, Framer, FramingError, LineErrors, Received, SkipCause,
+};
+use retrotap_host::{
+    FRAME_TOO_LONG, Pipeline, REQUIRED_FIELD_ABSENT, RecordRef, SettingError, Strike, Value, Verdict,
+};
+
+use crate::gauge::Gauge;
+use crate::modules::assemble::{Assembled, OBSTACLES};
+use crate::spool::Fields;
+use crate::words::{Chunk, ClockState, RawFrame, Record, Stamp};
+
+pub use inputs::{Input, InputError, Parameter};
+pub use live::{Live, run, supervise};
+pub use recording::Recording;
+
+/// What a line gives away, in the order in which it came about.
+#[derive(Debug)]
+pub enum Output<'a> {
+    /// A frame, before any stage saw it.
+    Frame(FrameSeen<'a>),
+    /// A record of a frame that all stages accepted.
+    Record(RecordSeen<'a>),
+}
+
+/// A frame with its place on the line.
+#[derive(Debug, Clone, Copy)]
+pub struct FrameSeen<'a> {
+    /// Its bytes as the framing gives them.
+    pub bytes: &'a [u8],
+    /// What the driver saw wrong with them.
+    pub errors: LineErrors,
+    /// Its last byte.
+    pub at: Stamp,
+    /// Its number on this line, from 1.
+    pub number: u64,
+    /// Which of the machine's ports it came from.
+    pub port: u8,
+}
+
+/// A record with the frame that it came from.
+#[derive(Debug)]
+pub struct RecordSeen<'a> {
+    /// Names and values, still in the pipeline's memory.
+    pub record: RecordRef<'a>,
+    /// The frame's last byte.
+    pub at: Stamp,
+    /// The frame's number on this line.
+    pub frame: u64,
+}
+
+/// One machine's way from bytes to records.
+pub struct Line {
+    framers: Vec<Framer>,
+    pipeline: Pipeline,
+    publish: Vec<String>,
+    obstacles_stage: Option<String>,
+    stale_after_ns: u64,
+    rejections: Vec<String>,
+    gauge: Gauge,
+    frames: u64,
+}
+
+impl Line {
+    /// The gauge of a line that is made of this; it may outlive the line.
+    pub fn gauge_for(assembled: &Assembled) -> Gauge {
+        Gauge::new(
+            rejection_names(&assembled.pipeline),
+            SkipCause::ALL.iter().map(|cause| cause.name().to_owned()).collect(),
+            ERROR_KINDS.iter().map(|(_, name)| (*name).to_owned()).collect(),
+        )
+    }
+
+    /// A line before its first byte; frames are numbered on from those that the gauge has seen.
+    ///
+    /// # Errors
+    ///
+    /// The framing can't be built, which a checked adapter rules out.
+    pub fn new(assembled: Assembled, gauge: Gauge) -> Result<Self, FramingError> {
+        let framers =
+            assembled.framings.iter().map(Framer::new).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            framers,
+            rejections: rejection_names(&assembled.pipeline),
+            pipeline: assembled.pipeline,
+            publish: assembled.publish,
+            obstacles_stage: assembled.obstacles_stage,
+            stale_after_ns: assembled.stale_after_ns,
+            frames: gauge.frames(),
+            gauge,
+        })
+    }
+
+    /// What others may see of this line.
+    pub fn gauge(&self) -> Gauge {
+        self.gauge.clone()
+    }
+
+    /// The stage that was put aside for misbehaving, if one was: nothing leaves the line then.
+    pub fn set_aside(&self) -> Option<&str> {
+        self.pipeline.set_aside()
+    }
+
+    /// How old the last frame may be before the line counts as silent, in nanoseconds.
+    pub fn stale_after_ns(&self) -> u64 {
+        self.stale_after_ns
+    }
+
+    /// Takes what one read of a port returned.
+    pub fn receive(&mut self, chunk: &Chunk, sink: &mut impl FnMut(Output<'_>)) {
+        self.idle(chunk.at, sink);
+        let Self { framers, pipeline, publish, rejections, gauge, frames, .. } = self;
+        let Some(framer) = framers.get_mut(usize::from(chunk.port)) else {
+            return;
+        };
+        let mut marks = chunk.marks.iter().peekable();
+        let mut way = Way { pipeline, publish, rejections, gauge, frames, port: chunk.port };
+        for (index, &byte) in chunk.bytes.iter().enumerate() {
+            let errors = marks
+                .next_if(|mark| mark.index == index)
+                .map_or(LineErrors::NONE, |mark| mark.errors);
+            if !errors.is_none() {
+                way.count_errors(errors);
+            }
+            let received = Received { byte, errors, t_ns: chunk.at.line_ns };
+            framer.push(received, &mut |event| way.event(&event, chunk.at, sink));
+        }
+    }
+
+    /// Nothing came on any port until `at`: frames that end with silence end here.
+    pub fn idle(&mut self, at: Stamp, sink: &mut impl FnMut(Output<'_>)) {
+        // Nearly always there is nothing to end, and this is asked for every chunk.
+        if self.idle_at_ns().is_none_or(|due_ns| due_ns > at.line_ns) {
+            return;
+        }
+        let Self { framers, pipeline, publish, rejections, gauge, frames, .. } = self;
+        for (port, framer) in (0..).zip(framers) {
+            let mut way = Way { pipeline, publish, rejections, gauge, frames, port };
+            framer.idle(at.line_ns, &mut |event| way.event(&event, at, sink));
+        }
+    }
+
+    /// The port went away: what was half a frame is none.
+    pub fn disconnected(&mut self, at: Stamp) {
+        let Self { framers, pipeline, publish, rejections, gauge, frames, .. } = self;
+        for (port, framer) in (0..).zip(framers) {
+            let mut way = Way { pipeline, publish, rejections, gauge, frames, port };
+            framer.reset(SkipCause::Disconnected, &mut |event| {
+                way.event(&event, at, &mut |_| {});
+            });
+        }
+    }
+
+    /// When [`Line::idle`] should be called next, in line time; `None`: not before the next byte.
+    pub fn idle_at_ns(&self) -> Option<u64> {
+        self.framers.iter().filter_map(Framer::idle_at_ns).min()
+    }
+
+    /// Changes what the frames after `at` are computed with.
+    ///
+    /// # Errors
+    ///
+    /// The stage or its manifest refuses it; nothing has changed then.
+    pub fn apply(
+        &mut self,
+        input: &Input,
+        at: Stamp,
+        sink: &mut impl FnMut(Output<'_>),
+    ) -> Result<(), SettingError> {
+        // What ended before the change is computed with what held before it, in a replay as well.
+        self.idle(at, sink);
+        match input {
+            Input::Obstacles(snapshot) => match &self.obstacles_stage {
+                Some(stage) => self.pipeline.set_table(stage, OBSTACLES, &snapshot.table()),
+                None => Ok(()),
+            },
+            Input::Parameter(Parameter { stage, name, value }) => {
+                self.pipeline.set_param(stage, name, value)
+            }
+        }
+    }
+}
+
+/// The kinds of line errors as they are counted and sent.
+const ERROR_KINDS: [(LineErrors, &str); 4] = [
+    (LineErrors::PARITY, "parity"),
+    (LineErrors::FRAMING, "framing"),
+    (LineErrors::BREAK, "break"),
+    (LineErrors::OVERRUN, "overrun"),
+];
+
+/// From an event of the framing to the sink; borrowed from the line for one call.
+struct Way<'a> {
+    pipeline: &'a mut Pipeline,
+    publish: &'a [String],
+    rejections: &'a [String],
+    gauge: &'a Gauge,
+    frames: &'a mut u64,
+    port: u8,
+}
+
+impl Way<'_> {
+    fn event(&mut self, event: &Event<'_>, at: Stamp, sink: &mut impl FnMut(Output<'_>)) {
+        match event {
+            Event::Skipped { bytes, cause } => self.skipped(*bytes, *cause),
+            Event::Frame(frame) => {
+                // A frame that ends with silence is older than the call that tells of it.
+                let age_ns = at.line_ns.saturating_sub(frame.t_ns);
+                let at = Stamp {
+                    line_ns: frame.t_ns,
+                    wall_ns: at.wall_ns.saturating_sub_unsigned(age_ns),
+                };
+                *self.frames += 1;
+                self.frame(
+                    FrameSeen {
+                        bytes: frame.bytes,
+                        errors: frame.line_errors,
+                        at,
+                        number: *self.frames,
+                        port: self.port,
+                    },
+                    sink,
+                );
+            }
+        }
+    }
+
+    /// The heart of it: a frame through all stages, and its records out.
+    fn frame(&mut self, frame: FrameSeen<'_>, sink: &mut impl FnMut(Output<'_>)) {
+        self.gauge.frame(frame.at);
+        sink(Output::Frame(frame));
+        let line_ns = i64::try_from(frame.at.line_ns).unwrap_or(i64::MAX);
+        let outcome = self.pipeline.process(frame.bytes, line_ns);
+        let mut sent = 0;
+        match outcome.verdict() {
+            Verdict::Accepted => {
+                for record in outcome.records() {
+                    if self.publish.iter().any(|name| name == record.name()) {
+                        sent += 1;
+                        let (at, frame) = (frame.at, frame.number);
+                        sink(Output::Record(RecordSeen { record, at, frame }));
+                    }
+                }
+            }
+            Verdict::Rejected { stage, reason } => {
+                count_rejection(self.gauge, self.rejections, stage, reason);
+            }
+            Verdict::Struck { stage, strike } => {
+                count_rejection(self.gauge, self.rejections, stage, strike_name(strike));
+            }
+        }
+        self.gauge.records(sent);
+    }
+
+    fn skipped(&self, bytes: usize, cause: SkipCause) {
+        if let Some(index) = SkipCause::ALL.iter().position(|&known| known == cause) {
+            self.gauge.skipped_bytes().add(index, bytes as u64);
+        }
+    }
+
+    fn count_errors(&self, errors: LineErrors) {
+        for (index, (kind, _)) in ERROR_KINDS.iter().enumerate() {
+            if errors.contains(*kind) {
+                self.gauge.line_errors().add(index, 1);
+            }
+        }
+    }
+}
+
+/// How stages misbehave, as it is counted.
+const STRIKES: [&str; 5] = ["trap", "wrong_output", "unknown_reason", "unknown_row", "set_aside"];
+
+fn strike_name(strike: Strike) -> &'static str {
+    match strike {
+        Strike::Trap(_) => STRIKES[0],
+        Strike::Output(_) => STRIKES[1],
+        Strike::UnknownReason { .. } => STRIKES[2],
+        Strike::UnknownRow { .. } => STRIKES[3],
+        Strike::SetAside => STRIKES[4],
+    }
+}
+
+/// Every way in which a frame can be refused, as `stage/reason`, known before the first one is.
+fn rejection_names(pipeline: &Pipeline) -> Vec<String> {
+    let of_host = [FRAME_TOO_LONG, REQUIRED_FIELD_ABSENT];
+    let mut names = Vec::new();
+    for manifest in pipeline.manifests() {
+        let own = manifest.reasons.iter().map(|reason| reason.name.as_str());
+        names.extend(own.chain(of_host).chain(STRIKES).map(|why| format!("{}/{why}", manifest.stage)));
+    }
+    names
+}
+
+fn count_rejection(gauge: &Gauge, names: &[String], stage: &str, reason: &str) {
+    let index = names.iter().position(|name| {
+        name.strip_prefix(stage).and_then(|rest| rest.strip_prefix('/')) == Some(reason)
+    });
+    if let Some(index) = index {
+        gauge.rejected().add(index, 1);
+    }
+}
+
+impl FrameSeen<'_> {
+    /// The frame as it goes to the spool.
+    pub fn to_raw(self, clock: ClockState) -> RawFrame {
+        RawFrame {
+            at: self.at,
+            clock,
+            number: self.number,
+            port: self.port,
+            bytes: self.bytes.to_vec(),
+            errors: ERROR_KINDS
+                .iter()
+                .filter(|(kind, _)| self.errors.contains(*kind))
+                .map(|(_, name)| *name)
+                .collect(),
+        }
+    }
+}
+
+impl RecordSeen<'_> {
+    /// The record as it goes to the spool, with its values written out.
+    pub fn to_record(&self, clock: ClockState) -> Record {
+        let mut fields = Fields::new();
+        for (name, value) in self.record.fields() {
+            match value {
+                Value::F64(value) => fields.number(name, value),
+                Value::I64(value) => fields.integer(name, value),
+                Value::Bool(value) => fields.boolean(name, value),
+                Value::Text(value) => fields.text(name, value),
+            }
+        }
+        Record {
+            name: Arc::from(self.record.name()),
+            module: Arc::from(self.record.module()),
+            at: self.at,
+            clock,
+            frame: self.frame,
+            fields: fields.finish(),
+        }
+    }
+}

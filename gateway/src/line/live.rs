@@ -1,0 +1,339 @@
+//! A line on its ports: one task that reads, computes and hands over, and the thread it lives on.
+//!
+//! Each line has a current-thread runtime of its own. Nothing else runs there, so what another line
+//! or a slow browser does can't come between a byte and its record.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use retrotap_adapters::framing::SerialSettings;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::{Input, Line, Output, Recording};
+use crate::capture::{Input as Captured, InputKind};
+use crate::config::limits::{CLOCK_ASKED_EVERY_NS, LINE_RESTART_PAUSE_MAX, LINE_RESTART_PAUSE_MIN};
+use crate::gauge::Gauge;
+use crate::port::{LOOK_AGAIN_AFTER, LineClock, Port, PortError, PortSpec, clock_state};
+use crate::spool::Intake;
+use crate::words::{Chunk, ClockState, LineState, Stamp};
+
+/// What a line needs to live, besides itself.
+#[derive(Debug)]
+pub struct Live {
+    /// The machine's name, for messages.
+    pub machine: Arc<str>,
+    /// One port, or the two of a tapped dialogue.
+    pub ports: Vec<PortSpec>,
+    /// Their settings.
+    pub serial: SerialSettings,
+    /// Changes from outside; the line lives on when nobody is left to send any.
+    pub inputs: mpsc::Receiver<Input>,
+    /// Where frames and records go.
+    pub intake: Intake,
+    /// Whether raw frames leave as well.
+    pub send_frames: bool,
+    /// Where chunks and inputs are written down, if they are.
+    pub recording: Option<Recording>,
+    /// The line's time.
+    pub clock: LineClock,
+}
+
+/// Gives the line a thread, and begins it again, with more and more patience, when it panics. `make`
+/// builds a fresh line each time; what it learnt from earlier frames is lost then, and nothing else.
+///
+/// # Errors
+///
+/// The system has no thread left.
+pub fn supervise(
+    mut live: Live,
+    mut make: impl FnMut() -> Result<Line, String> + Send + 'static,
+    gauge: Gauge,
+    shutdown: CancellationToken,
+) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(format!("line {}", live.machine)).spawn(move || {
+        let mut pause = LINE_RESTART_PAUSE_MIN;
+        loop {
+            let began = std::time::Instant::now();
+            let ended = catch_unwind(AssertUnwindSafe(|| -> Result<(), String> {
+                let mut line = make()?;
+                tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .map_err(|error| format!("no runtime: {error}"))?
+                    .block_on(run(&mut line, &mut live, &shutdown));
+                Ok(())
+            }));
+            let why = match ended {
+                Ok(Ok(())) => return,
+                Ok(Err(why)) => why,
+                Err(_) => "a fault in Retrotap itself; the log has its place".to_owned(),
+            };
+            if began.elapsed() > LINE_RESTART_PAUSE_MAX {
+                pause = LINE_RESTART_PAUSE_MIN;
+            }
+            tracing::error!(machine = %live.machine, why, ?pause, "the line stopped and begins again");
+            gauge.set(LineState::Failed, &why, live.clock.now().wall_ns);
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LINE_RESTART_PAUSE_MAX);
+            if shutdown.is_cancelled() {
+                return;
+            }
+        }
+    })
+}
+
+/// Runs the line until `shutdown`. Ports that go away are looked for until they are back.
+pub async fn run(line: &mut Line, live: &mut Live, shutdown: &CancellationToken) {
+    let clock = live.clock;
+    let mut tapped: Vec<Tapped> = (0..)
+        .zip(&live.ports)
+        .map(|(index, spec)| Tapped::new(index, spec.clone(), live.serial, clock))
+        .collect();
+    let mut watch = Watch::new(line, clock);
+    let mut inputs_open = true;
+
+    loop {
+        let wake = watch.wake(line);
+        tokio::select! {
+            // A frame that is there goes before everything else.
+            biased;
+            happened = first(&mut tapped) => match happened {
+                Happened::Read(chunk) => {
+                    watch.bytes(chunk);
+                    line.receive(chunk, &mut hand_over(&live.intake, live.send_frames, watch.clock_state));
+                    if let Some(recording) = &live.recording {
+                        recording.chunk(chunk);
+                    }
+                }
+                Happened::Opened => watch.opened(line),
+                Happened::Away(error) => {
+                    let at = clock.now();
+                    if matches!(error, PortError::Gone { .. }) {
+                        line.disconnected(at);
+                        record_reset(live, at, &error);
+                    }
+                    watch.away(line, &live.machine, &error, at);
+                }
+            },
+            input = live.inputs.recv(), if inputs_open => match input {
+                Some(input) => apply(line, live, &input, watch.clock_state),
+                None => inputs_open = false,
+            },
+            () = sleep_until(wake) => {
+                let sink = &mut hand_over(&live.intake, live.send_frames, watch.clock_state);
+                line.idle(clock.now(), sink);
+            }
+            () = shutdown.cancelled() => return,
+        }
+        watch.look(line);
+    }
+}
+
+/// From the line to the spool. Full is counted there, and told by a `gap` record.
+fn hand_over(intake: &Intake, send_frames: bool, clock: ClockState) -> impl FnMut(Output<'_>) {
+    move |output| match output {
+        Output::Frame(frame) if send_frames => {
+            intake.frame(frame.to_raw(clock));
+        }
+        Output::Frame(_) => {}
+        Output::Record(record) => {
+            intake.record(record.to_record(clock));
+        }
+    }
+}
+
+fn apply(line: &mut Line, live: &Live, input: &Input, clock_state: ClockState) {
+    let at = live.clock.now();
+    let sink = &mut hand_over(&live.intake, live.send_frames, clock_state);
+    if let Err(error) = line.apply(input, at, sink) {
+        tracing::warn!(machine = %live.machine, %error, "an input was refused; nothing changed");
+        return;
+    }
+    if let Some(recording) = &live.recording {
+        match input.to_captured(at.line_ns) {
+            Ok(captured) => recording.input(captured),
+            Err(error) => tracing::warn!(machine = %live.machine, %error, "not in the capture"),
+        }
+    }
+}
+
+fn record_reset(live: &Live, at: Stamp, error: &PortError) {
+    if let Some(recording) = &live.recording
+        && let Ok(captured) = Captured::new(at.line_ns, InputKind::Reset, &error.to_string())
+    {
+        recording.input(captured);
+    }
+}
+
+/// One port of a line: open, or being looked for.
+struct Tapped {
+    index: u8,
+    spec: PortSpec,
+    serial: SerialSettings,
+    clock: LineClock,
+    chunk: Chunk,
+    state: Tapping,
+}
+
+enum Tapping {
+    Open(Port),
+    /// Kept between calls, because a connection that takes a while must not begin anew whenever the
+    /// line is busy with something else.
+    Opening(Pin<Box<dyn Future<Output = Result<Port, PortError>>>>),
+}
+
+enum Happened<'a> {
+    Read(&'a Chunk),
+    Opened,
+    Away(PortError),
+}
+
+impl Tapped {
+    fn new(index: u8, spec: PortSpec, serial: SerialSettings, clock: LineClock) -> Self {
+        let opening = Self::opening(spec.clone(), serial, index, clock, Duration::ZERO);
+        Self { index, spec, serial, clock, chunk: Chunk::default(), state: opening }
+    }
+
+    fn opening(
+        spec: PortSpec,
+        serial: SerialSettings,
+        index: u8,
+        clock: LineClock,
+        pause: Duration,
+    ) -> Tapping {
+        Tapping::Opening(Box::pin(async move {
+            sleep(pause).await;
+            Port::open(&spec, serial, index, clock).await
+        }))
+    }
+
+    /// The next thing that happens to this port. May be dropped at any time.
+    async fn next(&mut self) -> Happened<'_> {
+        let error = match &mut self.state {
+            Tapping::Open(port) => match port.read(&mut self.chunk).await {
+                Ok(()) => return Happened::Read(&self.chunk),
+                Err(error) => error,
+            },
+            Tapping::Opening(opening) => match opening.await {
+                Ok(port) => {
+                    self.state = Tapping::Open(port);
+                    return Happened::Opened;
+                }
+                Err(error) => error,
+            },
+        };
+        self.state =
+            Self::opening(self.spec.clone(), self.serial, self.index, self.clock, LOOK_AGAIN_AFTER);
+        Happened::Away(error)
+    }
+}
+
+/// Whichever port has something first.
+async fn first(tapped: &mut [Tapped]) -> Happened<'_> {
+    match tapped {
+        [one] => one.next().await,
+        [one, other] => tokio::select! {
+            happened = one.next() => happened,
+            happened = other.next() => happened,
+        },
+        _ => std::future::pending().await,
+    }
+}
+
+/// Watches over the age of what comes in, and says it in the gauge.
+struct Watch {
+    clock: LineClock,
+    clock_state: ClockState,
+    clock_asked_ns: u64,
+    gauge: Gauge,
+    stale_after_ns: u64,
+    frames_seen: u64,
+    /// When the last frame came, or the port was opened.
+    fresh_ns: u64,
+    bytes_since: u64,
+    away: bool,
+}
+
+impl Watch {
+    fn new(line: &Line, clock: LineClock) -> Self {
+        let now = clock.now();
+        let gauge = line.gauge();
+        gauge.set(LineState::Starting, "", now.wall_ns);
+        Self {
+            clock,
+            clock_state: clock_state(),
+            clock_asked_ns: now.line_ns,
+            frames_seen: gauge.frames(),
+            gauge,
+            stale_after_ns: line.stale_after_ns(),
+            fresh_ns: now.line_ns,
+            bytes_since: 0,
+            away: true,
+        }
+    }
+
+    /// When the line has to look up even if nothing comes.
+    fn wake(&self, line: &Line) -> Instant {
+        let silent_ns = self.fresh_ns.saturating_add(self.stale_after_ns);
+        let now_ns = self.clock.now().line_ns;
+        // Once it is silent there is nothing to find out until the next byte.
+        let silent_ns = if silent_ns >= now_ns { silent_ns } else { u64::MAX };
+        let at_ns = line.idle_at_ns().unwrap_or(u64::MAX).min(silent_ns);
+        let ahead = Duration::from_nanos(at_ns.saturating_sub(now_ns));
+        Instant::now() + ahead.min(Duration::from_secs(3600)) + Duration::from_millis(1)
+    }
+
+    fn bytes(&mut self, chunk: &Chunk) {
+        self.bytes_since += chunk.bytes.len() as u64;
+    }
+
+    fn opened(&mut self, line: &Line) {
+        let now = self.clock.now();
+        self.away = false;
+        self.fresh_ns = now.line_ns;
+        self.bytes_since = 0;
+        line.gauge().set(LineState::Starting, "", now.wall_ns);
+    }
+
+    fn away(&mut self, line: &Line, machine: &str, error: &PortError, at: Stamp) {
+        if !self.away {
+            tracing::warn!(machine, %error, "the port went away");
+        }
+        self.away = true;
+        line.gauge().set(LineState::Disconnected, &error.to_string(), at.wall_ns);
+    }
+
+    /// Says what the line is doing, after each thing that happened.
+    fn look(&mut self, line: &Line) {
+        let now = self.clock.now();
+        if now.line_ns - self.clock_asked_ns > CLOCK_ASKED_EVERY_NS {
+            self.clock_asked_ns = now.line_ns;
+            self.clock_state = clock_state();
+        }
+        if self.away {
+            return;
+        }
+        let frames = self.gauge.frames();
+        if frames > self.frames_seen {
+            self.frames_seen = frames;
+            self.fresh_ns = now.line_ns;
+            self.bytes_since = 0;
+            match line.set_aside() {
+                Some(why) => self.gauge.set(LineState::Failed, why, now.wall_ns),
+                None => self.gauge.set(LineState::Running, "", now.wall_ns),
+            }
+        } else if now.line_ns.saturating_sub(self.fresh_ns) > self.stale_after_ns {
+            let detail = if self.bytes_since > 0 {
+                "bytes come in, but no frame: check baud rate, parity and adapter"
+            } else {
+                "no bytes come in: check the cable and that the machine sends"
+            };
+            self.gauge.set(LineState::Silent, detail, now.wall_ns);
+        }
+    }
+}
