@@ -8,7 +8,8 @@ fn main() {
         ("../ui/dist", "the page", "make page"),
     ] {
         println!("cargo:rerun-if-changed={folder}");
-        let built = std::fs::read_dir(Path::new(folder)).is_ok_and(|mut files| files.next().is_some());
+        let built =
+            std::fs::read_dir(Path::new(folder)).is_ok_and(|mut files| files.next().is_some());
         assert!(built, "{what} in {folder} must be built first: run `{how}`");
     }
     println!("cargo:rerun-if-changed=../adapters/machines");

@@ -25,11 +25,10 @@ mod recording;
 
 use std::sync::Arc;
 
-use retrotap_adapters::framing::{
-    Event, Framer, FramingError, LineErrors, Received, SkipCause,
-};
+use retrotap_adapters::framing::{Event, Framer, FramingError, LineErrors, Received, SkipCause};
 use retrotap_host::{
-    FRAME_TOO_LONG, Pipeline, REQUIRED_FIELD_ABSENT, RecordRef, SettingError, Strike, Value, Verdict,
+    FRAME_TOO_LONG, Pipeline, REQUIRED_FIELD_ABSENT, RecordRef, SettingError, Strike, Value,
+    Verdict,
 };
 
 use crate::gauge::Gauge;
@@ -93,8 +92,14 @@ impl Line {
     pub fn gauge_for(assembled: &Assembled) -> Gauge {
         Gauge::new(
             rejection_names(&assembled.pipeline),
-            SkipCause::ALL.iter().map(|cause| cause.name().to_owned()).collect(),
-            ERROR_KINDS.iter().map(|(_, name)| (*name).to_owned()).collect(),
+            SkipCause::ALL
+                .iter()
+                .map(|cause| cause.name().to_owned())
+                .collect(),
+            ERROR_KINDS
+                .iter()
+                .map(|(_, name)| (*name).to_owned())
+                .collect(),
         )
     }
 
@@ -104,8 +109,11 @@ impl Line {
     ///
     /// The framing can't be built, which a checked adapter rules out.
     pub fn new(assembled: Assembled, gauge: Gauge) -> Result<Self, FramingError> {
-        let framers =
-            assembled.framings.iter().map(Framer::new).collect::<Result<Vec<_>, _>>()?;
+        let framers = assembled
+            .framings
+            .iter()
+            .map(Framer::new)
+            .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             framers,
             rejections: rejection_names(&assembled.pipeline),
@@ -136,12 +144,27 @@ impl Line {
     /// Takes what one read of a port returned.
     pub fn receive(&mut self, chunk: &Chunk, sink: &mut impl FnMut(Output<'_>)) {
         self.idle(chunk.at, sink);
-        let Self { framers, pipeline, publish, rejections, gauge, frames, .. } = self;
+        let Self {
+            framers,
+            pipeline,
+            publish,
+            rejections,
+            gauge,
+            frames,
+            ..
+        } = self;
         let Some(framer) = framers.get_mut(usize::from(chunk.port)) else {
             return;
         };
         let mut marks = chunk.marks.iter().peekable();
-        let mut way = Way { pipeline, publish, rejections, gauge, frames, port: chunk.port };
+        let mut way = Way {
+            pipeline,
+            publish,
+            rejections,
+            gauge,
+            frames,
+            port: chunk.port,
+        };
         for (index, &byte) in chunk.bytes.iter().enumerate() {
             let errors = marks
                 .next_if(|mark| mark.index == index)
@@ -149,7 +172,11 @@ impl Line {
             if !errors.is_none() {
                 way.count_errors(errors);
             }
-            let received = Received { byte, errors, t_ns: chunk.at.line_ns };
+            let received = Received {
+                byte,
+                errors,
+                t_ns: chunk.at.line_ns,
+            };
             framer.push(received, &mut |event| way.event(&event, chunk.at, sink));
         }
     }
@@ -160,18 +187,48 @@ impl Line {
         if self.idle_at_ns().is_none_or(|due_ns| due_ns > at.line_ns) {
             return;
         }
-        let Self { framers, pipeline, publish, rejections, gauge, frames, .. } = self;
+        let Self {
+            framers,
+            pipeline,
+            publish,
+            rejections,
+            gauge,
+            frames,
+            ..
+        } = self;
         for (port, framer) in (0..).zip(framers) {
-            let mut way = Way { pipeline, publish, rejections, gauge, frames, port };
+            let mut way = Way {
+                pipeline,
+                publish,
+                rejections,
+                gauge,
+                frames,
+                port,
+            };
             framer.idle(at.line_ns, &mut |event| way.event(&event, at, sink));
         }
     }
 
     /// The port went away: what was half a frame is none.
     pub fn disconnected(&mut self, at: Stamp) {
-        let Self { framers, pipeline, publish, rejections, gauge, frames, .. } = self;
+        let Self {
+            framers,
+            pipeline,
+            publish,
+            rejections,
+            gauge,
+            frames,
+            ..
+        } = self;
         for (port, framer) in (0..).zip(framers) {
-            let mut way = Way { pipeline, publish, rejections, gauge, frames, port };
+            let mut way = Way {
+                pipeline,
+                publish,
+                rejections,
+                gauge,
+                frames,
+                port,
+            };
             framer.reset(SkipCause::Disconnected, &mut |event| {
                 way.event(&event, at, &mut |_| {});
             });
@@ -295,7 +352,13 @@ impl Way<'_> {
 }
 
 /// How stages misbehave, as it is counted.
-const STRIKES: [&str; 5] = ["trap", "wrong_output", "unknown_reason", "unknown_row", "set_aside"];
+const STRIKES: [&str; 5] = [
+    "trap",
+    "wrong_output",
+    "unknown_reason",
+    "unknown_row",
+    "set_aside",
+];
 
 fn strike_name(strike: Strike) -> &'static str {
     match strike {
@@ -313,14 +376,20 @@ fn rejection_names(pipeline: &Pipeline) -> Vec<String> {
     let mut names = Vec::new();
     for manifest in pipeline.manifests() {
         let own = manifest.reasons.iter().map(|reason| reason.name.as_str());
-        names.extend(own.chain(of_host).chain(STRIKES).map(|why| format!("{}/{why}", manifest.stage)));
+        names.extend(
+            own.chain(of_host)
+                .chain(STRIKES)
+                .map(|why| format!("{}/{why}", manifest.stage)),
+        );
     }
     names
 }
 
 fn count_rejection(gauge: &Gauge, names: &[String], stage: &str, reason: &str) {
     let index = names.iter().position(|name| {
-        name.strip_prefix(stage).and_then(|rest| rest.strip_prefix('/')) == Some(reason)
+        name.strip_prefix(stage)
+            .and_then(|rest| rest.strip_prefix('/'))
+            == Some(reason)
     });
     if let Some(index) = index {
         gauge.rejected().add(index, 1);

@@ -11,8 +11,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::Parser;
 use serde::Serialize;
 
-use crate::config::{self, Settings, Surroundings};
 use super::plan;
+use crate::config::{self, Settings, Surroundings};
 use crate::modules::assemble::assemble;
 use crate::modules::catalog::Catalog;
 use crate::time::rfc3339;

@@ -116,9 +116,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         () = after(args.seconds) => {}
     }
     println!("\nstopping");
+    gateway.stop().await;
     stop.cancel();
     robot.await?.context("the simulated robot")?;
-    gateway.stop().await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -164,7 +164,9 @@ Ctrl-C stops everything.",
 
 /// Opens the page where there is a desktop to open it on.
 fn open_browser(page: SocketAddr) {
-    let desktop = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
+    let desktop = ["DISPLAY", "WAYLAND_DISPLAY"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some());
     if desktop && std::io::stdout().is_terminal() {
         // Whether a browser came up is seen on the screen; the address stands above.
         let _ = Command::new("xdg-open")

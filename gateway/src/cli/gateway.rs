@@ -146,7 +146,9 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
         });
         let (sender, receiver) = mpsc::channel(INPUTS_PENDING_MAX);
         for input in &machine.inputs {
-            sender.try_send(input.clone()).map_err(|_| anyhow!("too many inputs to begin with"))?;
+            sender
+                .try_send(input.clone())
+                .map_err(|_| anyhow!("too many inputs to begin with"))?;
         }
         gateway.inputs.insert(Arc::clone(&machine.id), sender);
         let recording = match &plan.record_dir {
@@ -163,8 +165,17 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
             recording,
             clock,
         };
-        let make = maker(assembled, gauge.clone(), &engine, &plan.catalog, adapter, machine.params)?;
-        gateway.lines.push(supervise(live, make, gauge, stop_lines.clone())?);
+        let make = maker(
+            assembled,
+            gauge.clone(),
+            &engine,
+            &plan.catalog,
+            adapter,
+            machine.params,
+        )?;
+        gateway
+            .lines
+            .push(supervise(live, make, gauge, stop_lines.clone())?);
     }
 
     let uplink_status = watch::Sender::new(uplink::Status::off());
@@ -208,7 +219,9 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
 impl Gateway {
     /// Hands an input to a machine's line. False: there is no such machine, or it is not taking any.
     pub fn input(&self, machine: &str, input: Input) -> bool {
-        self.inputs.get(machine).is_some_and(|sender| sender.try_send(input).is_ok())
+        self.inputs
+            .get(machine)
+            .is_some_and(|sender| sender.try_send(input).is_ok())
     }
 
     /// Stops the lines, lets what they made go out, and stops the rest.
@@ -264,7 +277,10 @@ fn record(
     let labels: Vec<PortLabel> = machine
         .ports
         .iter()
-        .map(|port| PortLabel { name: machine.id.to_string(), description: port.to_string() })
+        .map(|port| PortLabel {
+            name: machine.id.to_string(),
+            description: port.to_string(),
+        })
         .collect();
     let recording = Recording::begin(&path, clock.origin_wall_ns(), &labels)
         .with_context(|| format!("can't begin {}", path.display()))?;
@@ -274,7 +290,10 @@ fn record(
         modules: assembled
             .modules
             .iter()
-            .map(|module| ModuleUsed { module: module.id.clone(), sha256: module.sha256.clone() })
+            .map(|module| ModuleUsed {
+                module: module.id.clone(),
+                sha256: module.sha256.clone(),
+            })
             .collect(),
     };
     recording.input(Captured::new(0, InputKind::Start, &start)?);
@@ -314,7 +333,11 @@ impl Look {
         let backlog = self.spool.backlog();
         let uplink = self.uplink.borrow();
         Status {
-            t: rfc3339(self.shown.first().map_or(0, |shown| shown.clock.now().wall_ns)),
+            t: rfc3339(
+                self.shown
+                    .first()
+                    .map_or(0, |shown| shown.clock.now().wall_ns),
+            ),
             uptime_s: self.began.elapsed().as_secs_f64(),
             gateway: self.gateway.to_string(),
             simulated: self.simulated,
@@ -339,7 +362,11 @@ impl Look {
 }
 
 impl Shown {
-    fn look(&mut self, now: Instant, latest: Option<&BTreeMap<Arc<str>, crate::words::Entry>>) -> MachineStatus {
+    fn look(
+        &mut self,
+        now: Instant,
+        latest: Option<&BTreeMap<Arc<str>, crate::words::Entry>>,
+    ) -> MachineStatus {
         let reading = self.gauge.read();
         let line_ns = self.clock.now().line_ns;
         let age_s = |then_ns: u64| line_ns.saturating_sub(then_ns) as f64 / 1e9;
@@ -382,7 +409,11 @@ impl Rate {
     fn per_s(&mut self, now: Instant, frames: u64) -> f64 {
         const OVER: Duration = Duration::from_secs(2);
         self.looks.push_back((now, frames));
-        while self.looks.get(1).is_some_and(|(at, _)| now.duration_since(*at) >= OVER) {
+        while self
+            .looks
+            .get(1)
+            .is_some_and(|(at, _)| now.duration_since(*at) >= OVER)
+        {
             self.looks.pop_front();
         }
         match self.looks.front() {
@@ -401,7 +432,8 @@ mod tests {
     #[test]
     fn the_rate_is_that_of_the_last_two_seconds() {
         let (mut rate, began) = (Rate::default(), Instant::now());
-        let mut at_s = |second: u64, frames| rate.per_s(began + Duration::from_secs(second), frames);
+        let mut at_s =
+            |second: u64, frames| rate.per_s(began + Duration::from_secs(second), frames);
         assert!(at_s(0, 0).abs() < 1e-9);
         assert!((at_s(1, 100) - 100.0).abs() < 1e-9);
         assert!((at_s(2, 100) - 50.0).abs() < 1e-9);

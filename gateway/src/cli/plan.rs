@@ -46,7 +46,9 @@ pub fn params(
         .params
         .iter()
         .map(|(stage, own)| {
-            let own = own.iter().map(|(name, value)| (name.clone(), host_value(value)));
+            let own = own
+                .iter()
+                .map(|(name, value)| (name.clone(), host_value(value)));
             (stage.clone(), own.collect())
         })
         .collect();
@@ -56,7 +58,12 @@ pub fn params(
             let module = catalog.module(&stage.stage)?;
             let own = params.entry(stage.stage.clone()).or_default();
             for (name, value) in base_params(robot.base_pose) {
-                if module.manifest().parameters.iter().any(|known| known.name == name) {
+                if module
+                    .manifest()
+                    .parameters
+                    .iter()
+                    .any(|known| known.name == name)
+                {
                     own.insert(name.to_owned(), ParamValue::Number { value, unit: None });
                 }
             }
@@ -106,7 +113,11 @@ pub fn plan(settings: &Settings, record_dir: Option<PathBuf>) -> anyhow::Result<
                 adapter: machine.adapter.clone(),
                 ports: ports.with_context(|| format!("machine {}", machine.id))?,
                 params: params(settings, &catalog, machine)?,
-                inputs: obstacles(settings, machine).cloned().map(Input::Obstacles).into_iter().collect(),
+                inputs: obstacles(settings, machine)
+                    .cloned()
+                    .map(Input::Obstacles)
+                    .into_iter()
+                    .collect(),
                 send_frames: machine.frames,
             })
         })

@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::signals::interrupted;
 use crate::capture::{Input, InputKind, PortLabel, Start, Writer};
 use crate::modules::catalog::Catalog;
-use crate::port::{LineClock, Port, PortError, PortSpec, wait_back};
+use crate::port::{Happened, Keeper, LineClock, Port, PortError, PortSpec};
 use crate::words::Chunk;
 
 /// How often what was recorded is handed to the operating system: after that, not even kill -9
@@ -86,12 +86,12 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         );
     }
     let clock = LineClock::start();
-    let mut port = Port::open(&args.port, settings, 0, clock).await?;
+    let port = Port::open(&args.port, settings, 0, clock).await?;
+    let mut port = Keeper::of(port, args.port.clone(), settings);
     let mut recording = Recording::create(&args, settings, clock)?;
 
     let mut flush = interval(FLUSH_EVERY);
     flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut chunk = Chunk::default();
     let end = async {
         match args.duration {
             Some(duration) => tokio::select! {
@@ -104,17 +104,12 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     tokio::pin!(end);
     loop {
         tokio::select! {
-            read = port.read(&mut chunk) => match read {
-                Ok(()) => recording.chunk(&chunk)?,
-                Err(error) if error.may_come_back() => {
-                    recording.gone(&error, clock)?;
-                    tokio::select! {
-                        back = wait_back(&args.port, settings, 0, clock, |_| {}) => port = back,
-                        () = &mut end => break,
-                    }
-                    recording.say(&format!("{} is back", args.port));
-                }
-                Err(error) => return Err(error.into()),
+            happened = port.next() => match happened {
+                Happened::Read(chunk) => recording.chunk(chunk)?,
+                Happened::Opened => recording.say(&format!("{} is back", args.port)),
+                Happened::Away(error @ PortError::Gone { .. }) => recording.gone(&error, clock)?,
+                // Still not there: said once is enough.
+                Happened::Away(_) => {}
             },
             _ = flush.tick() => recording.flush(clock)?,
             () = &mut end => break,

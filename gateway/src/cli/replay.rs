@@ -107,8 +107,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.obstacles {
         let json = std::fs::read_to_string(path)
             .with_context(|| format!("can't read {}", path.display()))?;
-        let snapshot =
-            Snapshot::parse(&json).with_context(|| path.display().to_string())?;
+        let snapshot = Snapshot::parse(&json).with_context(|| path.display().to_string())?;
         early.insert(0, (Input::Obstacles(snapshot), 0));
     }
 
@@ -120,7 +119,14 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
     let mut printer = Printer::new(&args)?;
     for (input, line_ns) in &early {
-        line.apply(input, Stamp { line_ns: *line_ns, wall_ns: 0 }, &mut |_| {})?;
+        line.apply(
+            input,
+            Stamp {
+                line_ns: *line_ns,
+                wall_ns: 0,
+            },
+            &mut |_| {},
+        )?;
     }
     let mut last = Stamp::default();
     let cut = loop {
@@ -151,7 +157,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(due_ns) = line.idle_at_ns() {
         let at = Stamp {
             line_ns: due_ns,
-            wall_ns: last.wall_ns.saturating_add_unsigned(due_ns.saturating_sub(last.line_ns)),
+            wall_ns: last
+                .wall_ns
+                .saturating_add_unsigned(due_ns.saturating_sub(last.line_ns)),
         };
         line.idle(at, &mut |output| printer.take(output));
     }
@@ -162,7 +170,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(error) = cut {
         bail!(error);
     }
-    Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if same {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// The same bytes need the same modules: where the capture was made with others, that is said.
@@ -246,7 +258,9 @@ impl Printer {
         let Output::Record(record) = output else {
             return;
         };
-        let json = self.numbering.record(&record.to_record(ClockState::Capture));
+        let json = self
+            .numbering
+            .record(&record.to_record(ClockState::Capture));
         match &mut self.expected {
             Some(expected) => expected.compare(Some(&json)),
             None => self.broken_pipe |= writeln!(self.out, "{json}").is_err(),
@@ -286,7 +300,11 @@ impl Expected {
         let number = self.line;
         self.difference = Some(match (wanted, got) {
             (Some(wanted), Some(got)) => {
-                let at = wanted.bytes().zip(got.bytes()).take_while(|(a, b)| a == b).count();
+                let at = wanted
+                    .bytes()
+                    .zip(got.bytes())
+                    .take_while(|(a, b)| a == b)
+                    .count();
                 format!(
                     "line {number} differs from byte {at} on\n  expected {wanted}\n  got      {got}"
                 )

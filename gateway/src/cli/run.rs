@@ -37,7 +37,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(2));
     }
     let names = |dir: Option<&std::path::Path>| {
-        Catalog { adapters_dir: dir.map(Into::into), ..Catalog::default() }.adapter_names()
+        Catalog {
+            adapters_dir: dir.map(Into::into),
+            ..Catalog::default()
+        }
+        .adapter_names()
     };
     let settings = match config::load(&args.file, &Surroundings::of_process(&names)) {
         Ok(settings) => settings,
@@ -45,7 +49,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             for problem in &problems {
                 eprintln!("{problem}");
             }
-            eprintln!("{}: {} errors; nothing was started", args.file.display(), problems.len());
+            eprintln!(
+                "{}: {} errors; nothing was started",
+                args.file.display(),
+                problems.len()
+            );
             return Ok(ExitCode::FAILURE);
         }
     };

@@ -44,7 +44,10 @@ mod written {
     pub fn serialize<S: Serializer>(value: &ParamValue, to: S) -> Result<S::Ok, S::Error> {
         match value.clone() {
             ParamValue::Number { value, unit: None } => Written::Plain(value),
-            ParamValue::Number { value, unit: Some(unit) } => Written::Quantity { value, unit },
+            ParamValue::Number {
+                value,
+                unit: Some(unit),
+            } => Written::Quantity { value, unit },
             ParamValue::Choice(choice) => Written::Choice(choice),
         }
         .serialize(to)
@@ -53,7 +56,10 @@ mod written {
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<ParamValue, D::Error> {
         Ok(match Written::deserialize(from)? {
             Written::Plain(value) => ParamValue::Number { value, unit: None },
-            Written::Quantity { value, unit } => ParamValue::Number { value, unit: Some(unit) },
+            Written::Quantity { value, unit } => ParamValue::Number {
+                value,
+                unit: Some(unit),
+            },
             Written::Choice(choice) => ParamValue::Choice(choice),
         })
     }

@@ -4,21 +4,20 @@
 //! or a slow browser does can't come between a byte and its record.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use retrotap_adapters::framing::SerialSettings;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{Input, Line, Output, Recording};
 use crate::capture::{Input as Captured, InputKind};
 use crate::config::limits::{CLOCK_ASKED_EVERY_NS, LINE_RESTART_PAUSE_MAX, LINE_RESTART_PAUSE_MIN};
 use crate::gauge::Gauge;
-use crate::port::{LOOK_AGAIN_AFTER, LineClock, Port, PortError, PortSpec, clock_state};
+use crate::port::{Happened, Keeper, LineClock, PortError, PortSpec, clock_state, first};
 use crate::spool::Intake;
 use crate::words::{Chunk, ClockState, LineState, Stamp};
 
@@ -90,9 +89,9 @@ pub fn supervise(
 /// Runs the line until `shutdown`. Ports that go away are looked for until they are back.
 pub async fn run(line: &mut Line, live: &mut Live, shutdown: &CancellationToken) {
     let clock = live.clock;
-    let mut tapped: Vec<Tapped> = (0..)
+    let mut ports: Vec<Keeper> = (0..)
         .zip(&live.ports)
-        .map(|(index, spec)| Tapped::new(index, spec.clone(), live.serial, clock))
+        .map(|(index, spec)| Keeper::new(spec.clone(), live.serial, index, clock))
         .collect();
     let mut watch = Watch::new(line, clock);
     let mut inputs_open = true;
@@ -102,7 +101,7 @@ pub async fn run(line: &mut Line, live: &mut Live, shutdown: &CancellationToken)
         tokio::select! {
             // A frame that is there goes before everything else.
             biased;
-            happened = first(&mut tapped) => match happened {
+            happened = first(&mut ports) => match happened {
                 Happened::Read(chunk) => {
                     watch.bytes(chunk);
                     line.receive(chunk, &mut hand_over(&live.intake, live.send_frames, watch.clock_state));
@@ -110,14 +109,14 @@ pub async fn run(line: &mut Line, live: &mut Live, shutdown: &CancellationToken)
                         recording.chunk(chunk);
                     }
                 }
-                Happened::Opened => watch.opened(line),
+                Happened::Opened => watch.opened(),
                 Happened::Away(error) => {
                     let at = clock.now();
                     if matches!(error, PortError::Gone { .. }) {
                         line.disconnected(at);
                         record_reset(live, at, &error);
                     }
-                    watch.away(line, &live.machine, &error, at);
+                    watch.away(&live.machine, &error, at);
                 }
             },
             input = live.inputs.recv(), if inputs_open => match input {
@@ -130,7 +129,7 @@ pub async fn run(line: &mut Line, live: &mut Live, shutdown: &CancellationToken)
             }
             () = shutdown.cancelled() => return,
         }
-        watch.look(line);
+        watch.look(line, &live.machine);
     }
 }
 
@@ -170,81 +169,6 @@ fn record_reset(live: &Live, at: Stamp, error: &PortError) {
     }
 }
 
-/// One port of a line: open, or being looked for.
-struct Tapped {
-    index: u8,
-    spec: PortSpec,
-    serial: SerialSettings,
-    clock: LineClock,
-    chunk: Chunk,
-    state: Tapping,
-}
-
-enum Tapping {
-    Open(Port),
-    /// Kept between calls, because a connection that takes a while must not begin anew whenever the
-    /// line is busy with something else.
-    Opening(Pin<Box<dyn Future<Output = Result<Port, PortError>>>>),
-}
-
-enum Happened<'a> {
-    Read(&'a Chunk),
-    Opened,
-    Away(PortError),
-}
-
-impl Tapped {
-    fn new(index: u8, spec: PortSpec, serial: SerialSettings, clock: LineClock) -> Self {
-        let opening = Self::opening(spec.clone(), serial, index, clock, Duration::ZERO);
-        Self { index, spec, serial, clock, chunk: Chunk::default(), state: opening }
-    }
-
-    fn opening(
-        spec: PortSpec,
-        serial: SerialSettings,
-        index: u8,
-        clock: LineClock,
-        pause: Duration,
-    ) -> Tapping {
-        Tapping::Opening(Box::pin(async move {
-            sleep(pause).await;
-            Port::open(&spec, serial, index, clock).await
-        }))
-    }
-
-    /// The next thing that happens to this port. May be dropped at any time.
-    async fn next(&mut self) -> Happened<'_> {
-        let error = match &mut self.state {
-            Tapping::Open(port) => match port.read(&mut self.chunk).await {
-                Ok(()) => return Happened::Read(&self.chunk),
-                Err(error) => error,
-            },
-            Tapping::Opening(opening) => match opening.await {
-                Ok(port) => {
-                    self.state = Tapping::Open(port);
-                    return Happened::Opened;
-                }
-                Err(error) => error,
-            },
-        };
-        self.state =
-            Self::opening(self.spec.clone(), self.serial, self.index, self.clock, LOOK_AGAIN_AFTER);
-        Happened::Away(error)
-    }
-}
-
-/// Whichever port has something first.
-async fn first(tapped: &mut [Tapped]) -> Happened<'_> {
-    match tapped {
-        [one] => one.next().await,
-        [one, other] => tokio::select! {
-            happened = one.next() => happened,
-            happened = other.next() => happened,
-        },
-        _ => std::future::pending().await,
-    }
-}
-
 /// Watches over the age of what comes in, and says it in the gauge.
 struct Watch {
     clock: LineClock,
@@ -257,6 +181,8 @@ struct Watch {
     fresh_ns: u64,
     bytes_since: u64,
     away: bool,
+    /// What the gauge was told last: telling takes a lock, and most frames change nothing.
+    told: (LineState, &'static str),
 }
 
 impl Watch {
@@ -274,6 +200,7 @@ impl Watch {
             fresh_ns: now.line_ns,
             bytes_since: 0,
             away: true,
+            told: (LineState::Starting, ""),
         }
     }
 
@@ -282,7 +209,11 @@ impl Watch {
         let silent_ns = self.fresh_ns.saturating_add(self.stale_after_ns);
         let now_ns = self.clock.now().line_ns;
         // Once it is silent there is nothing to find out until the next byte.
-        let silent_ns = if silent_ns >= now_ns { silent_ns } else { u64::MAX };
+        let silent_ns = if silent_ns >= now_ns {
+            silent_ns
+        } else {
+            u64::MAX
+        };
         let at_ns = line.idle_at_ns().unwrap_or(u64::MAX).min(silent_ns);
         let ahead = Duration::from_nanos(at_ns.saturating_sub(now_ns));
         Instant::now() + ahead.min(Duration::from_secs(3600)) + Duration::from_millis(1)
@@ -292,24 +223,33 @@ impl Watch {
         self.bytes_since += chunk.bytes.len() as u64;
     }
 
-    fn opened(&mut self, line: &Line) {
+    fn opened(&mut self) {
         let now = self.clock.now();
         self.away = false;
         self.fresh_ns = now.line_ns;
         self.bytes_since = 0;
-        line.gauge().set(LineState::Starting, "", now.wall_ns);
+        self.tell(LineState::Starting, "", now);
     }
 
-    fn away(&mut self, line: &Line, machine: &str, error: &PortError, at: Stamp) {
+    fn away(&mut self, machine: &str, error: &PortError, at: Stamp) {
         if !self.away {
             tracing::warn!(machine, %error, "the port went away");
         }
         self.away = true;
-        line.gauge().set(LineState::Disconnected, &error.to_string(), at.wall_ns);
+        self.told = (LineState::Disconnected, "");
+        self.gauge
+            .set(LineState::Disconnected, &error.to_string(), at.wall_ns);
+    }
+
+    fn tell(&mut self, state: LineState, detail: &'static str, at: Stamp) {
+        if self.told != (state, detail) {
+            self.told = (state, detail);
+            self.gauge.set(state, detail, at.wall_ns);
+        }
     }
 
     /// Says what the line is doing, after each thing that happened.
-    fn look(&mut self, line: &Line) {
+    fn look(&mut self, line: &Line, machine: &str) {
         let now = self.clock.now();
         if now.line_ns - self.clock_asked_ns > CLOCK_ASKED_EVERY_NS {
             self.clock_asked_ns = now.line_ns;
@@ -324,8 +264,17 @@ impl Watch {
             self.fresh_ns = now.line_ns;
             self.bytes_since = 0;
             match line.set_aside() {
-                Some(why) => self.gauge.set(LineState::Failed, why, now.wall_ns),
-                None => self.gauge.set(LineState::Running, "", now.wall_ns),
+                Some(stage) if self.told.0 != LineState::Failed => {
+                    self.told = (LineState::Failed, "");
+                    let why = format!(
+                        "stage {stage} misbehaved too often and was put aside: nothing leaves this \
+                         line; mend the stage and start again"
+                    );
+                    tracing::error!(machine, "{why}");
+                    self.gauge.set(LineState::Failed, &why, now.wall_ns);
+                }
+                Some(_) => {}
+                None => self.tell(LineState::Running, "", now),
             }
         } else if now.line_ns.saturating_sub(self.fresh_ns) > self.stale_after_ns {
             let detail = if self.bytes_since > 0 {
@@ -333,7 +282,7 @@ impl Watch {
             } else {
                 "no bytes come in: check the cable and that the machine sends"
             };
-            self.gauge.set(LineState::Silent, detail, now.wall_ns);
+            self.tell(LineState::Silent, detail, now);
         }
     }
 }

@@ -35,22 +35,28 @@ impl Recording {
         capture.flush()?;
         let (items, received) = sync_channel(RECORDING_ITEMS_MAX);
         let shown = path.to_owned();
-        let writer = std::thread::Builder::new().name("capture".to_owned()).spawn(move || {
-            let mut write = || -> io::Result<()> {
-                loop {
-                    match received.recv_timeout(RECORDING_FLUSH_EVERY) {
-                        Ok(Item::Chunk(chunk)) => capture.chunk(&chunk)?,
-                        Ok(Item::Input(input)) => capture.input(&input)?,
-                        Err(RecvTimeoutError::Timeout) => capture.flush()?,
-                        Err(RecvTimeoutError::Disconnected) => return capture.flush(),
+        let writer = std::thread::Builder::new()
+            .name("capture".to_owned())
+            .spawn(move || {
+                let mut write = || -> io::Result<()> {
+                    loop {
+                        match received.recv_timeout(RECORDING_FLUSH_EVERY) {
+                            Ok(Item::Chunk(chunk)) => capture.chunk(&chunk)?,
+                            Ok(Item::Input(input)) => capture.input(&input)?,
+                            Err(RecvTimeoutError::Timeout) => capture.flush()?,
+                            Err(RecvTimeoutError::Disconnected) => return capture.flush(),
+                        }
                     }
+                };
+                if let Err(error) = write() {
+                    tracing::error!(file = %shown.display(), %error, "the capture ends here");
                 }
-            };
-            if let Err(error) = write() {
-                tracing::error!(file = %shown.display(), %error, "the capture ends here");
-            }
-        })?;
-        Ok(Self { items: Some(items), lost: Arc::default(), writer: Some(writer) })
+            })?;
+        Ok(Self {
+            items: Some(items),
+            lost: Arc::default(),
+            writer: Some(writer),
+        })
     }
 
     /// Hands over a chunk.
@@ -64,9 +70,14 @@ impl Recording {
     }
 
     fn hand_over(&self, item: Item) {
-        let full = self.items.as_ref().is_none_or(|items| items.try_send(item).is_err());
+        let full = self
+            .items
+            .as_ref()
+            .is_none_or(|items| items.try_send(item).is_err());
         if full && self.lost.fetch_add(1, Relaxed) == 0 {
-            tracing::warn!("the disk is too slow for the capture: parts of the line are missing in it");
+            tracing::warn!(
+                "the disk is too slow for the capture: parts of the line are missing in it"
+            );
         }
     }
 }

@@ -89,8 +89,15 @@ pub fn assemble(
     params: &Params,
 ) -> Result<Assembled, AssembleError> {
     let known = &adapter.adapter;
-    if let Some(stage) = params.keys().find(|name| !known.pipeline.iter().any(|s| s.stage == **name)) {
-        return Err(SettingError::UnknownStage { name: stage.clone(), suggestion: String::new() }.into());
+    if let Some(stage) = params
+        .keys()
+        .find(|name| !known.pipeline.iter().any(|s| s.stage == **name))
+    {
+        return Err(SettingError::UnknownStage {
+            name: stage.clone(),
+            suggestion: String::new(),
+        }
+        .into());
     }
     let mut specs = Vec::new();
     let mut ranges = BTreeMap::new();
@@ -109,17 +116,30 @@ pub fn assemble(
                 id: module.id().to_owned(),
                 sha256: hex(module.sha256()),
                 manifest_json: serde_json::to_string(manifest).map_err(|source| {
-                    AssembleError::Manifest { stage: manifest.stage.clone(), source }
+                    AssembleError::Manifest {
+                        stage: manifest.stage.clone(),
+                        source,
+                    }
                 })?,
             })
         })
         .collect::<Result<Vec<_>, AssembleError>>()?;
-    let takes_obstacles =
-        |manifest: &&Manifest| manifest.tables.iter().any(|table| table.live && table.name == OBSTACLES);
-    let obstacles_stage =
-        pipeline.manifests().find(takes_obstacles).map(|manifest| manifest.stage.clone());
+    let takes_obstacles = |manifest: &&Manifest| {
+        manifest
+            .tables
+            .iter()
+            .any(|table| table.live && table.name == OBSTACLES)
+    };
+    let obstacles_stage = pipeline
+        .manifests()
+        .find(takes_obstacles)
+        .map(|manifest| manifest.stage.clone());
     Ok(Assembled {
-        framings: known.ports.iter().map(|port| port.framing.clone()).collect(),
+        framings: known
+            .ports
+            .iter()
+            .map(|port| port.framing.clone())
+            .collect(),
         serial: known.serial,
         pipeline,
         publish: known.publish.clone(),
@@ -136,9 +156,16 @@ fn stage_spec(
     stage: &StageUse,
     own: Option<&BTreeMap<String, ParamValue>>,
 ) -> Result<StageSpec, CatalogError> {
-    let mut params: BTreeMap<String, ParamValue> =
-        stage.params.iter().map(|(name, value)| (name.clone(), host_value(value))).collect();
-    params.extend(own.into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())));
+    let mut params: BTreeMap<String, ParamValue> = stage
+        .params
+        .iter()
+        .map(|(name, value)| (name.clone(), host_value(value)))
+        .collect();
+    params.extend(
+        own.into_iter()
+            .flatten()
+            .map(|(name, value)| (name.clone(), value.clone())),
+    );
     let tables = stage
         .tables
         .iter()
@@ -147,16 +174,23 @@ fn stage_spec(
             Some((name.clone(), table.clone()))
         })
         .collect();
-    let fields = (!stage.fields.is_empty()).then(|| stage.fields.iter().map(generic_field).collect());
-    Ok(StageSpec { module: catalog.module(&stage.stage)?, params, tables, fields })
+    let fields =
+        (!stage.fields.is_empty()).then(|| stage.fields.iter().map(generic_field).collect());
+    Ok(StageSpec {
+        module: catalog.module(&stage.stage)?,
+        params,
+        tables,
+        fields,
+    })
 }
 
 /// The value as the host knows it.
 pub fn host_value(value: &Written) -> ParamValue {
     match value {
-        Written::Number { value, unit } => {
-            ParamValue::Number { value: *value, unit: unit.clone() }
-        }
+        Written::Number { value, unit } => ParamValue::Number {
+            value: *value,
+            unit: unit.clone(),
+        },
         Written::Choice(choice) => ParamValue::Choice(choice.clone()),
     }
 }
@@ -193,8 +227,10 @@ fn ranges_of(
 /// Bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

@@ -190,7 +190,9 @@ impl Catalog {
     ///
     /// This machine can't run compiled modules.
     pub fn engine(&self) -> Result<Engine, EngineError> {
-        Engine::wasmtime(WasmtimeOptions { cache_dir: self.cache_dir.clone() })
+        Engine::wasmtime(WasmtimeOptions {
+            cache_dir: self.cache_dir.clone(),
+        })
     }
 
     /// Where a stage comes from.

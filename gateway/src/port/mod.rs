@@ -15,6 +15,7 @@
 
 mod clock;
 mod driver;
+mod keeper;
 pub mod list;
 mod parmrk;
 pub mod pty;
@@ -32,7 +33,7 @@ use retrotap_adapters::framing::SerialSettings;
 use thiserror::Error;
 
 pub use clock::{LineClock, clock_state};
-use replay::Replay;
+pub use keeper::{Happened, Keeper, first};
 use serial::Serial;
 use tcp::Tcp;
 
@@ -144,9 +145,6 @@ pub enum PortError {
         /// How it showed.
         message: String,
     },
-    /// The capture that is replayed is over.
-    #[error("the capture is over")]
-    Over,
     /// The capture that is replayed can't be read further.
     #[error("{}: {error}", path.display())]
     Capture {
@@ -163,17 +161,6 @@ pub enum PortError {
         /// What was expected.
         message: String,
     },
-}
-
-impl PortError {
-    /// Whether the port may be back by itself, so that looking again makes sense. Otherwise
-    /// somebody has to change something first.
-    pub fn may_come_back(&self) -> bool {
-        matches!(
-            self,
-            PortError::NotThere(_) | PortError::Gone { .. } | PortError::Unreachable { .. }
-        )
-    }
 }
 
 fn in_use_by(by: &[String]) -> String {
@@ -197,7 +184,6 @@ pub struct Port {
 enum Source {
     Serial(Serial),
     Tcp(Tcp),
-    Replay(Box<Replay>),
 }
 
 impl Port {
@@ -223,15 +209,6 @@ impl Port {
         })
     }
 
-    /// A capture as a port: it gives that port's chunks at their times, and leaves inputs out.
-    pub fn replay(replay: Replay, index: u8) -> Port {
-        Port {
-            index,
-            clock: LineClock::start(),
-            source: Source::Replay(Box::new(replay)),
-        }
-    }
-
     /// Waits for bytes and replaces the chunk's content with them; at least one byte.
     ///
     /// May be dropped at any time without losing a byte.
@@ -245,55 +222,9 @@ impl Port {
         match &mut self.source {
             Source::Serial(serial) => serial.read(chunk, &self.clock).await?,
             Source::Tcp(tcp) => tcp.read(chunk, &self.clock).await?,
-            Source::Replay(replay) => loop {
-                match replay.next_chunk().await? {
-                    Some(next) if next.port == self.index => break *chunk = next,
-                    Some(_) => {}
-                    None => return Err(PortError::Over),
-                }
-            },
         }
         chunk.port = self.index;
         Ok(())
-    }
-}
-
-/// Reads whichever of a machine's two ports has bytes first, and says which by the chunk's port.
-/// Since a chunk's time is taken when its read returns, chunks come out in order of time.
-///
-/// May be dropped at any time without losing a byte.
-///
-/// # Errors
-/// That of the port with this number (0 or 1); the other one is as it was.
-pub async fn read_first<'c>(
-    ports: &mut [Port; 2],
-    chunks: &'c mut [Chunk; 2],
-) -> Result<&'c Chunk, (u8, PortError)> {
-    let [port_0, port_1] = ports;
-    let [chunk_0, chunk_1] = chunks;
-    tokio::select! {
-        result = port_0.read(chunk_0) => result.map(|()| &*chunk_0).map_err(|error| (0, error)),
-        result = port_1.read(chunk_1) => result.map(|()| &*chunk_1).map_err(|error| (1, error)),
-    }
-}
-
-/// Opens a port that went away as soon as it is back, whatever its number is by then. `still_away`
-/// hears why each look failed.
-pub async fn wait_back(
-    spec: &PortSpec,
-    settings: SerialSettings,
-    index: u8,
-    clock: LineClock,
-    mut still_away: impl FnMut(&PortError),
-) -> Port {
-    loop {
-        match Port::open(spec, settings, index, clock).await {
-            Ok(port) => return port,
-            // Also where somebody would have to act: udev gives a device that was just plugged in
-            // its group a moment later, and whoever has it open may close it.
-            Err(error) => still_away(&error),
-        }
-        tokio::time::sleep(LOOK_AGAIN_AFTER).await;
     }
 }
 

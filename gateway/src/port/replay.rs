@@ -154,20 +154,6 @@ impl Replay {
             wall_ns,
         }
     }
-
-    /// The next chunk, inputs left out.
-    ///
-    /// # Errors
-    /// As [`Replay::next_item`].
-    pub async fn next_chunk(&mut self) -> Result<Option<Chunk>, PortError> {
-        loop {
-            match self.next_item().await? {
-                Some(Item::Chunk(chunk)) => return Ok(Some(chunk)),
-                Some(Item::Input(_)) => {}
-                None => return Ok(None),
-            }
-        }
-    }
 }
 
 fn capture(path: &Path, error: ReadError) -> PortError {

@@ -111,7 +111,6 @@ async fn a_port_is_for_one_alone_and_free_again_when_closed() {
     let error = open(pty.path()).await.unwrap_err();
     assert!(matches!(error, PortError::InUse { .. }), "{error}");
     assert!(error.to_string().contains("is in use"), "{error}");
-    assert!(!error.may_come_back());
     drop(first);
     open(pty.path()).await.unwrap();
 }
@@ -169,7 +168,6 @@ async fn an_unplugged_port_is_an_error_and_not_silence() {
         .unwrap()
         .unwrap_err();
     assert!(matches!(error, PortError::Gone { .. }), "{error}");
-    assert!(error.may_come_back());
 }
 
 #[tokio::test]
@@ -186,20 +184,26 @@ async fn a_port_that_comes_back_under_another_number_is_found_by_its_name() {
     drop(port);
     assert!(!link.exists(), "the link goes with the device");
 
-    let (saw, mut sees) = tokio::sync::mpsc::unbounded_channel();
-    let back = tokio::spawn(async move {
-        wait_back(&spec, SETTINGS, 0, clock, |error| {
-            let _ = saw.send(error.to_string());
-        })
-        .await
-    });
-    let missing = timeout(PATIENCE, sees.recv()).await.unwrap().unwrap();
-    assert!(missing.contains("there is no"), "{missing}");
+    let mut keeper = Keeper::new(spec, SETTINGS, 0, clock);
+    match timeout(PATIENCE, keeper.next()).await.unwrap() {
+        Happened::Away(missing) => {
+            assert!(missing.to_string().contains("there is no"), "{missing}");
+        }
+        other => panic!("{other:?}"),
+    }
     let _other_number = Pty::open().unwrap();
     let pty = Pty::open_linked(&link).unwrap();
-    let mut port = timeout(PATIENCE, back).await.unwrap().unwrap();
+    let happened = timeout(PATIENCE, keeper.next()).await.unwrap();
+    assert!(matches!(happened, Happened::Opened), "{happened:?}");
     pty.send_all(b"back").await.unwrap();
-    assert_eq!(read_bytes(&mut port, 4).await, b"back");
+    let mut got = Vec::new();
+    while got.len() < 4 {
+        match timeout(PATIENCE, keeper.next()).await.unwrap() {
+            Happened::Read(chunk) => got.extend_from_slice(&chunk.bytes),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(got, b"back");
 }
 
 #[tokio::test]
@@ -207,19 +211,26 @@ async fn two_ports_come_out_in_the_order_of_time() {
     let ptys = [Pty::open().unwrap(), Pty::open().unwrap()];
     let clock = LineClock::start();
     let spec = |i: usize| PortSpec::Serial(ptys[i].path().to_owned());
-    let mut ports = [
-        Port::open(&spec(0), SETTINGS, 0, clock).await.unwrap(),
-        Port::open(&spec(1), SETTINGS, 1, clock).await.unwrap(),
+    let mut keepers = [
+        Keeper::of(
+            Port::open(&spec(0), SETTINGS, 0, clock).await.unwrap(),
+            spec(0),
+            SETTINGS,
+        ),
+        Keeper::of(
+            Port::open(&spec(1), SETTINGS, 1, clock).await.unwrap(),
+            spec(1),
+            SETTINGS,
+        ),
     ];
-    let mut chunks = Default::default();
     let mut latest = 0;
     for round in 0..50u8 {
         let from = usize::from(round % 3 == 0);
         ptys[from].send_all(&[round]).await.unwrap();
-        let chunk = timeout(PATIENCE, read_first(&mut ports, &mut chunks))
-            .await
-            .unwrap()
-            .unwrap();
+        let chunk = match timeout(PATIENCE, first(&mut keepers)).await.unwrap() {
+            Happened::Read(chunk) => chunk,
+            other => panic!("{other:?}"),
+        };
         assert_eq!(
             (usize::from(chunk.port), chunk.bytes.as_slice()),
             (from, &[round][..])
@@ -228,10 +239,11 @@ async fn two_ports_come_out_in_the_order_of_time() {
         latest = chunk.at.line_ns;
     }
     drop(ptys);
-    timeout(PATIENCE, read_first(&mut ports, &mut chunks))
-        .await
-        .unwrap()
-        .unwrap_err();
+    let happened = timeout(PATIENCE, first(&mut keepers)).await.unwrap();
+    assert!(
+        matches!(happened, Happened::Away(PortError::Gone { .. })),
+        "{happened:?}"
+    );
 }
 
 #[tokio::test]
@@ -262,7 +274,6 @@ async fn a_serial_server_is_a_port_and_its_end_a_disconnect() {
         .await
         .unwrap_err();
     assert!(matches!(error, PortError::Unreachable { .. }), "{error}");
-    assert!(error.may_come_back());
 }
 
 #[test]
@@ -390,24 +401,12 @@ async fn a_replay_that_is_interrupted_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_capture_is_a_port_that_ends() {
-    let file = recorded();
-    let mut port = Port::replay(Replay::open(file.path(), Speed::Max).unwrap(), 0);
-    let mut chunk = Chunk::default();
-    for expected in [b"a", b"c"] {
-        port.read(&mut chunk).await.unwrap();
-        assert_eq!(chunk.bytes, expected);
-    }
-    assert!(matches!(port.read(&mut chunk).await, Err(PortError::Over)));
-}
-
-#[tokio::test]
 async fn plain_bytes_have_the_times_of_their_rate() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(b"abc").unwrap();
     let mut replay = Replay::open_raw(file.path(), 9600, Speed::Max).unwrap();
     let mut times = Vec::new();
-    while let Some(chunk) = replay.next_chunk().await.unwrap() {
+    while let Some(Item::Chunk(chunk)) = replay.next_item().await.unwrap() {
         times.push((chunk.at.line_ns, chunk.bytes));
     }
     let expected = [

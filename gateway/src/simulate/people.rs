@@ -32,7 +32,7 @@ pub fn at(seconds: f64) -> Result<Snapshot, SnapshotError> {
         person("ben", FRONT_X_M, FRONT_HALF_WAY_M * front.sin()),
         Obstacle::Box {
             id: "fence".to_owned(),
-            center: [-2.9, 0.0, 1.0],
+            center: [-4.5, 0.0, 1.0],
             size: [0.1, 6.0, 2.0],
         },
     ])

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::krc2::{AXES, BAUD, FRAME_BYTES, frame};
 use super::path::LIMITS_DEG;
 use super::*;
-use crate::port::{LineClock, Port, PortError, PortSpec, wait_back};
+use crate::port::{Happened, Keeper, LineClock, Port, PortError, PortSpec};
 use crate::words::Chunk;
 
 const SETTINGS: SerialSettings = SerialSettings {
@@ -230,12 +230,13 @@ async fn an_unplugged_machine_is_gone_and_comes_back_under_its_name() {
         .unwrap_err();
     assert!(matches!(error, PortError::Gone { .. }), "{error}");
     drop(port);
-    let back = wait_back(&spec, SETTINGS, 0, clock, |_| {});
-    let mut port = timeout(PATIENCE, back).await.unwrap();
-    timeout(PATIENCE, port.read(&mut chunk))
-        .await
-        .unwrap()
-        .unwrap();
+    let mut keeper = Keeper::new(spec, SETTINGS, 0, clock);
+    let chunk = loop {
+        match timeout(PATIENCE, keeper.next()).await.unwrap() {
+            Happened::Read(chunk) => break chunk,
+            Happened::Opened | Happened::Away(_) => {}
+        }
+    };
     assert!(chunk.bytes.iter().all(|byte| *byte == 7));
     driven.abort();
 }

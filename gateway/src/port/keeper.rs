@@ -1,0 +1,121 @@
+//! Keeps a port open: reads it while it is there and looks for it while it is not.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use retrotap_adapters::framing::SerialSettings;
+use tokio::time::sleep;
+
+use super::{LOOK_AGAIN_AFTER, LineClock, Port, PortError, PortSpec};
+use crate::words::Chunk;
+
+/// One port of a line, whether it is there or not.
+pub struct Keeper {
+    index: u8,
+    spec: PortSpec,
+    settings: SerialSettings,
+    clock: LineClock,
+    chunk: Chunk,
+    state: State,
+}
+
+enum State {
+    Open(Port),
+    /// Kept between calls, because a connection that takes a while must not begin anew whenever its
+    /// line is busy with something else.
+    Opening(Pin<Box<dyn Future<Output = Result<Port, PortError>> + Send>>),
+}
+
+/// What happened to a port.
+#[derive(Debug)]
+pub enum Happened<'a> {
+    /// Bytes came.
+    Read(&'a Chunk),
+    /// It is open, for the first time or again.
+    Opened,
+    /// It went away, or is still not there; it is looked for again soon.
+    Away(PortError),
+}
+
+impl Keeper {
+    /// Looks for a machine's `index`-th port from the first call of [`Keeper::next`] on.
+    pub fn new(spec: PortSpec, settings: SerialSettings, index: u8, clock: LineClock) -> Self {
+        let state = opening(&spec, settings, index, clock, Duration::ZERO);
+        Self {
+            index,
+            spec,
+            settings,
+            clock,
+            chunk: Chunk::default(),
+            state,
+        }
+    }
+
+    /// Keeps a port that is open already.
+    pub fn of(port: Port, spec: PortSpec, settings: SerialSettings) -> Self {
+        let (index, clock) = (port.index, port.clock);
+        Self {
+            index,
+            spec,
+            settings,
+            clock,
+            chunk: Chunk::default(),
+            state: State::Open(port),
+        }
+    }
+
+    /// The next thing that happens. May be dropped at any time without losing anything.
+    ///
+    /// What needs somebody to act first is looked for as well: udev gives a device that was just
+    /// plugged in its group a moment later, and whoever has it open may close it.
+    pub async fn next(&mut self) -> Happened<'_> {
+        let error = match &mut self.state {
+            State::Open(port) => match port.read(&mut self.chunk).await {
+                Ok(()) => return Happened::Read(&self.chunk),
+                Err(error) => error,
+            },
+            State::Opening(opening) => match opening.await {
+                Ok(port) => {
+                    self.state = State::Open(port);
+                    return Happened::Opened;
+                }
+                Err(error) => error,
+            },
+        };
+        self.state = opening(
+            &self.spec,
+            self.settings,
+            self.index,
+            self.clock,
+            LOOK_AGAIN_AFTER,
+        );
+        Happened::Away(error)
+    }
+}
+
+fn opening(
+    spec: &PortSpec,
+    settings: SerialSettings,
+    index: u8,
+    clock: LineClock,
+    pause: Duration,
+) -> State {
+    let spec = spec.clone();
+    State::Opening(Box::pin(async move {
+        sleep(pause).await;
+        Port::open(&spec, settings, index, clock).await
+    }))
+}
+
+/// Whichever of a machine's ports has something first. Since a chunk's time is taken when its read
+/// returns, chunks come out in order of time.
+pub async fn first(keepers: &mut [Keeper]) -> Happened<'_> {
+    match keepers {
+        [one] => one.next().await,
+        [one, other] => tokio::select! {
+            happened = one.next() => happened,
+            happened = other.next() => happened,
+        },
+        _ => std::future::pending().await,
+    }
+}
