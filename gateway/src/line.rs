@@ -64,11 +64,19 @@ pub struct FrameSeen<'a> {
     pub port: u8,
 }
 
+/// A record that leaves: its name and module, made once for all of its kind.
+#[derive(Debug, Clone)]
+struct Published {
+    name: Arc<str>,
+    module: Arc<str>,
+}
+
 /// A record with the frame that it came from.
 #[derive(Debug)]
 pub struct RecordSeen<'a> {
     /// Names and values, still in the pipeline's memory.
     pub record: RecordRef<'a>,
+    published: &'a Published,
     /// The frame's last byte.
     pub at: Stamp,
     /// The frame's number on this line.
@@ -79,7 +87,7 @@ pub struct RecordSeen<'a> {
 pub struct Line {
     framers: Vec<Framer>,
     pipeline: Pipeline,
-    publish: Vec<String>,
+    publish: Vec<Published>,
     obstacles_stage: Option<String>,
     stale_after_ns: u64,
     rejections: Vec<String>,
@@ -117,8 +125,8 @@ impl Line {
         Ok(Self {
             framers,
             rejections: rejection_names(&assembled.pipeline),
+            publish: published(&assembled.pipeline, &assembled.publish),
             pipeline: assembled.pipeline,
-            publish: assembled.publish,
             obstacles_stage: assembled.obstacles_stage,
             stale_after_ns: assembled.stale_after_ns,
             frames: gauge.frames(),
@@ -276,7 +284,7 @@ const ERROR_KINDS: [(LineErrors, &str); 4] = [
 /// From an event of the framing to the sink; borrowed from the line for one call.
 struct Way<'a> {
     pipeline: &'a mut Pipeline,
-    publish: &'a [String],
+    publish: &'a [Published],
     rejections: &'a [String],
     gauge: &'a Gauge,
     frames: &'a mut u64,
@@ -319,10 +327,18 @@ impl Way<'_> {
         match outcome.verdict() {
             Verdict::Accepted => {
                 for record in outcome.records() {
-                    if self.publish.iter().any(|name| name == record.name()) {
+                    let kind = self.publish.iter().find(|kind| {
+                        *kind.name == *record.name() && *kind.module == *record.module()
+                    });
+                    if let Some(published) = kind {
                         sent += 1;
                         let (at, frame) = (frame.at, frame.number);
-                        sink(Output::Record(RecordSeen { record, at, frame }));
+                        sink(Output::Record(RecordSeen {
+                            record,
+                            published,
+                            at,
+                            frame,
+                        }));
                     }
                 }
             }
@@ -349,6 +365,18 @@ impl Way<'_> {
             }
         }
     }
+}
+
+/// The records of the pipeline that the adapter lets leave.
+fn published(pipeline: &Pipeline, names: &[String]) -> Vec<Published> {
+    pipeline
+        .schema()
+        .filter(|kind| names.contains(&kind.record.record))
+        .map(|kind| Published {
+            name: Arc::from(kind.record.record.as_str()),
+            module: Arc::from(kind.module),
+        })
+        .collect()
 }
 
 /// How stages misbehave, as it is counted.
@@ -427,8 +455,8 @@ impl RecordSeen<'_> {
             }
         }
         Record {
-            name: Arc::from(self.record.name()),
-            module: Arc::from(self.record.module()),
+            name: Arc::clone(&self.published.name),
+            module: Arc::clone(&self.published.module),
             at: self.at,
             clock,
             frame: self.frame,

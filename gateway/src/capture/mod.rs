@@ -8,8 +8,8 @@
 //!
 //! All times are nanoseconds. A timestamp is the wall clock when the line began plus line time, so
 //! a capture has no steps, and [`Reader`] gives stages the same `t_ns` that the live line gave them.
-//! Over weeks such a timestamp can drift from a wall clock that time synchronisation corrects; what
-//! a replay computes with is line time alone.
+//! Such a timestamp is the wall clock's until somebody sets that; what a replay computes with is
+//! line time alone.
 //!
 //! Keeps true: chunks (their bytes, port, line time and marks) and inputs come back from a file as
 //! they went in, in the same order; a file that was cut gives all that is whole.

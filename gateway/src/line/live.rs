@@ -104,7 +104,7 @@ pub async fn run(line: &mut Line, live: &mut Live, shutdown: &CancellationToken)
             happened = first(&mut ports) => match happened {
                 Happened::Read(chunk) => {
                     watch.bytes(chunk);
-                    line.receive(chunk, &mut hand_over(&live.intake, live.send_frames, watch.clock_state));
+                    line.receive(chunk, &mut hand_over(live, &watch.gauge, watch.clock_state));
                     if let Some(recording) = &live.recording {
                         recording.chunk(chunk);
                     }
@@ -124,7 +124,7 @@ pub async fn run(line: &mut Line, live: &mut Live, shutdown: &CancellationToken)
                 None => inputs_open = false,
             },
             () = sleep_until(wake) => {
-                let sink = &mut hand_over(&live.intake, live.send_frames, watch.clock_state);
+                let sink = &mut hand_over(live, &watch.gauge, watch.clock_state);
                 line.idle(clock.now(), sink);
             }
             () = shutdown.cancelled() => return,
@@ -133,22 +133,29 @@ pub async fn run(line: &mut Line, live: &mut Live, shutdown: &CancellationToken)
     }
 }
 
-/// From the line to the spool. Full is counted there, and told by a `gap` record.
-fn hand_over(intake: &Intake, send_frames: bool, clock: ClockState) -> impl FnMut(Output<'_>) {
+/// From the line to the spool. Full is counted, here and there, and told by a `gap` record.
+fn hand_over<'a>(
+    live: &'a Live,
+    gauge: &'a Gauge,
+    clock: ClockState,
+) -> impl FnMut(Output<'_>) + 'a {
     move |output| match output {
-        Output::Frame(frame) if send_frames => {
-            intake.frame(frame.to_raw(clock));
+        Output::Frame(frame) if live.send_frames => {
+            live.intake.frame(frame.to_raw(clock));
         }
         Output::Frame(_) => {}
         Output::Record(record) => {
-            intake.record(record.to_record(clock));
+            if !live.intake.record(record.to_record(clock)) {
+                gauge.dropped(1);
+            }
         }
     }
 }
 
 fn apply(line: &mut Line, live: &Live, input: &Input, clock_state: ClockState) {
     let at = live.clock.now();
-    let sink = &mut hand_over(&live.intake, live.send_frames, clock_state);
+    let gauge = line.gauge();
+    let sink = &mut hand_over(live, &gauge, clock_state);
     if let Err(error) = line.apply(input, at, sink) {
         tracing::warn!(machine = %live.machine, %error, "an input was refused; nothing changed");
         return;
