@@ -34,7 +34,7 @@ fn a_compiled_module_is_kept_once_and_used_again() {
     };
     let written = fs::metadata(file).unwrap().modified().unwrap();
     assert!(runs(folder.path()));
-    assert_eq!(files(folder.path()), [file.clone()]);
+    assert_eq!(files(folder.path()), std::slice::from_ref(file));
     assert_eq!(fs::metadata(file).unwrap().modified().unwrap(), written);
 }
 
