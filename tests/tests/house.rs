@@ -18,10 +18,11 @@ fn our_dependencies(manifest: &str) -> BTreeSet<String> {
     for line in manifest.lines() {
         if line.starts_with('[') {
             inside = line.trim() == "[dependencies]";
-        } else if inside && let Some(name) = line.split(['.', ' ', '=']).next() {
-            if name.starts_with("retrotap") {
-                found.insert(name.to_owned());
-            }
+        } else if inside
+            && let Some(name) = line.split(['.', ' ', '=']).next()
+            && name.starts_with("retrotap")
+        {
+            found.insert(name.to_owned());
         }
     }
     found
@@ -102,8 +103,12 @@ fn sources(room: &Path) -> Vec<PathBuf> {
         return vec![room.to_owned()];
     }
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(room).unwrap() {
-        let path = entry.unwrap().path();
+    let entries =
+        std::fs::read_dir(room).unwrap_or_else(|error| panic!("{}: {error}", room.display()));
+    for entry in entries {
+        let path = entry
+            .unwrap_or_else(|error| panic!("{}: {error}", room.display()))
+            .path();
         let is_test = path
             .file_stem()
             .is_some_and(|name| name.to_string_lossy().ends_with("tests"));

@@ -363,10 +363,10 @@ fn compare_once(
             }
         }
         t_ns += if random.one_in(200) { 3_000_000_000 } else { 0 };
-        for axis in 0..7 {
-            values[axis] = random.axis(axis, values[axis]);
-            let mut frame = frame(axis, values[axis]);
-            if values[axis] == 0 && random.one_in(2) {
+        for (axis, value) in values.iter_mut().enumerate() {
+            *value = random.axis(axis, *value);
+            let mut frame = frame(axis, *value);
+            if *value == 0 && random.one_in(2) {
                 // Negative zero.
                 frame[4] = 0x2D;
             }
