@@ -99,11 +99,6 @@ mod tests {
     fn the_kernel_says_whether_the_clock_is_held() {
         assert_ne!(clock_state(), ClockState::Capture);
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     #[test]
     fn the_wall_clock_is_line_time_after_its_origin() {
