@@ -1,0 +1,184 @@
+//! From the last byte of a cycle on a real pseudo-terminal to what comes of it.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use tokio_util::sync::CancellationToken;
+
+use super::report::{Bound, Figure};
+use super::subscriber::subscribe;
+use super::workload::{ADAPTER, CYCLE_BYTES, Way, obstacles, port};
+use super::{Effort, median, quantile};
+use crate::cli::gateway::{self, MachinePlan, Plan};
+use crate::config::limits::SPOOL_BYTES_MAX;
+use crate::demo_broker;
+use crate::line::{Input, Line, Output};
+use crate::modules::assemble::{Params, assemble};
+use crate::modules::catalog::Catalog;
+use crate::port::pty::Pty;
+use crate::port::{LineClock, Port};
+use crate::uplink::{self, BrokerUrl};
+use crate::words::{Chunk, ClockState, Stamp};
+
+/// Between a record and the next cycle, and between a cycle's other bytes and its last.
+const PAUSE: Duration = Duration::from_micros(500);
+
+/// A record that takes longer than this is not late but lost.
+const LOST_AFTER: Duration = Duration::from_secs(2);
+
+/// Cycles that count for nothing: until the framing is in step and caches are warm.
+const WARM_UP: usize = 50;
+
+/// To the record at the line's sink, with its values written out as JSON: where a line hands over
+/// to the spool, and where a decision would be taken. The line has a thread and a runtime of its
+/// own, as always.
+pub(super) async fn to_the_sink(effort: &Effort) -> anyhow::Result<Vec<Figure>> {
+    let catalog = Catalog::default();
+    let adapter = catalog.adapter(ADAPTER)?;
+    let assembled = assemble(&catalog.engine()?, &catalog, &adapter, &Params::new())?;
+    let serial = assembled.serial;
+    let gauge = Line::gauge_for(&assembled);
+    let mut line = Line::new(assembled, gauge)?;
+    line.apply(
+        &Input::Obstacles(obstacles()?),
+        Stamp::default(),
+        &mut |_| {},
+    )?;
+
+    let pty = Pty::open().context("this system gives no pseudo-terminal")?;
+    let spec = port(pty.path());
+    let stop = CancellationToken::new();
+    let (seen, distances) = channel();
+    let (opened, is_opened) = tokio::sync::oneshot::channel();
+    let listener = std::thread::Builder::new()
+        .name("line bench".to_owned())
+        .spawn({
+            let stop = stop.clone();
+            move || -> anyhow::Result<()> {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()?;
+                runtime.block_on(async {
+                    let mut port = Port::open(&spec, serial, 0, LineClock::start()).await?;
+                    // The other end is there as long as this thread is.
+                    let _ = opened.send(());
+                    let mut chunk = Chunk::default();
+                    loop {
+                        tokio::select! {
+                            read = port.read(&mut chunk) => read?,
+                            () = stop.cancelled() => return Ok(()),
+                        }
+                        line.receive(&chunk, &mut |output| note(&output, &seen));
+                    }
+                })
+            }
+        })?;
+    is_opened.await.context("the port can't be opened")?;
+    let count = effort.cycles_timed;
+    let timed =
+        tokio::task::spawn_blocking(move || cycle_by_cycle(&pty, &distances, count)).await?;
+    stop.cancel();
+    let ended = tokio::task::spawn_blocking(move || listener.join()).await?;
+    ended.map_err(|_| anyhow::anyhow!("the line's thread panicked"))??;
+    let mut us = timed?;
+    Ok(vec![
+        Figure::new("last byte in to record out, p50", median(&mut us), "µs", us.len())
+            .budget(Bound::AtMost(30.0))
+            .note("pseudo-terminal; to the line's sink with the record as JSON, where the way to a stop begins"),
+        Figure::new("last byte in to record out, p99", quantile(&mut us, 0.99), "µs", us.len())
+            .budget(Bound::AtMost(150.0)),
+    ])
+}
+
+fn note(output: &Output<'_>, seen: &Sender<Instant>) {
+    if let Output::Record(record) = output {
+        let record = std::hint::black_box(record.to_record(ClockState::Unsynced));
+        if &*record.name == "distance" {
+            // The feeder has gone: then the bench is over.
+            let _ = seen.send(Instant::now());
+        }
+    }
+}
+
+/// Through a whole gateway and a broker to a subscriber, all in this process.
+pub(super) async fn to_a_subscriber(effort: &Effort) -> anyhow::Result<Vec<Figure>> {
+    let broker = demo_broker::start(([127, 0, 0, 1], 0).into()).await?;
+    let pty = Pty::open().context("this system gives no pseudo-terminal")?;
+    let name: Arc<str> = Arc::from("bench");
+    let gateway = gateway::start(Plan {
+        site: Arc::clone(&name),
+        gateway: Arc::clone(&name),
+        simulated: true,
+        machines: vec![MachinePlan {
+            id: Arc::from("robot-1"),
+            adapter: ADAPTER.to_owned(),
+            ports: vec![port(pty.path())],
+            params: Params::new(),
+            inputs: vec![Input::Obstacles(obstacles()?)],
+            send_frames: true,
+        }],
+        uplink: Some(uplink::Settings {
+            site: Arc::clone(&name),
+            gateway: Arc::clone(&name),
+            url: BrokerUrl {
+                tls: false,
+                host: broker.address().ip().to_string(),
+                port: broker.address().port(),
+            },
+            tls: None,
+            client_id: "bench-gateway".to_owned(),
+            linger: Duration::ZERO,
+        }),
+        listen: None,
+        spool_bytes_max: SPOOL_BYTES_MAX,
+        catalog: Catalog::default(),
+        record_dir: None,
+    })
+    .await?;
+    let subscriber = subscribe(broker.address()).await?;
+    let count = effort.cycles_timed;
+    let timed =
+        tokio::task::spawn_blocking(move || cycle_by_cycle(&pty, &subscriber.distances, count))
+            .await?;
+    gateway.stop().await;
+    let mut ms: Vec<f64> = timed?.iter().map(|us| us / 1e3).collect();
+    Ok(vec![
+        Figure::new("last byte in to MQTT subscriber, p50", median(&mut ms), "ms", ms.len())
+            .note(
+                "QoS 1, linger 0, raw frames too; broker and subscriber inside this process, without TLS. The \
+                 budget asks for TLS and a plant's broker beside a peer in one run: not judged here",
+            ),
+        Figure::new("last byte in to MQTT subscriber, p99", quantile(&mut ms, 0.99), "ms", ms.len()),
+    ])
+}
+
+/// Sends one cycle after the other, each when the one before has arrived; gives microseconds from
+/// just before the last byte is written.
+fn cycle_by_cycle(
+    pty: &Pty,
+    arrivals: &Receiver<Instant>,
+    count: usize,
+) -> anyhow::Result<Vec<f64>> {
+    let mut way = Way::new();
+    let mut timed = Vec::with_capacity(count);
+    for number in 0..WARM_UP + count {
+        let (most, last) = way.cycle().split_at(CYCLE_BYTES - 1);
+        pty.send(most)?;
+        std::thread::sleep(PAUSE);
+        let sent = Instant::now();
+        pty.send(last)?;
+        let warm = number >= WARM_UP;
+        match arrivals.recv_timeout(if warm { LOST_AFTER } else { LOST_AFTER / 10 }) {
+            Ok(arrived) if warm => {
+                timed.push(arrived.saturating_duration_since(sent).as_nanos() as f64 / 1e3);
+            }
+            Ok(_) => {}
+            Err(RecvTimeoutError::Timeout) if !warm => {}
+            Err(error) => bail!("cycle {number} did not arrive: {error}"),
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Ok(timed)
+}
