@@ -1,5 +1,7 @@
 //! A stage with its memory: what a module's exports and the native runner both are.
 
+use core::cell::UnsafeCell;
+
 use crate::area::Memory;
 use crate::output::Output;
 
@@ -82,8 +84,10 @@ pub trait Reason {
 #[repr(C)]
 pub struct Guest<S: Stage> {
     memory: <S::Contract as Contract>::Memory,
-    /// Made on the first call rather than in place: a stage's constructor need not be `const`.
-    stage: Option<S>,
+    /// Made on the first call rather than in place: a stage's constructor need not be `const`. In a cell
+    /// because that has no values to spare: `None` is then all zeros, and a module carries no copy of a
+    /// memory of which only one byte isn't.
+    stage: Option<UnsafeCell<S>>,
 }
 
 impl<S: Stage> Guest<S> {
@@ -119,7 +123,7 @@ impl<S: Stage> Guest<S> {
         let Some(config) = S::Contract::config(config) else {
             unreachable!()
         };
-        match self.stage.get_or_insert_with(S::new).configure(&config) {
+        match made(&mut self.stage).configure(&config) {
             Ok(()) => 0,
             Err(reason) => -reason.number(),
         }
@@ -138,10 +142,7 @@ impl<S: Stage> Guest<S> {
             unreachable!()
         };
         let mut output = Output::new(output, base + Self::OUTPUT as u32);
-        let done = self
-            .stage
-            .get_or_insert_with(S::new)
-            .process(input, t_ns, &mut output);
+        let done = made(&mut self.stage).process(input, t_ns, &mut output);
         answer(done, &output)
     }
 
@@ -153,10 +154,7 @@ impl<S: Stage> Guest<S> {
     pub fn tick(&mut self, base: u32, t_ns: i64) -> i32 {
         let output = &mut self.memory.bytes_mut()[Self::OUTPUT..];
         let mut output = Output::new(output, base + Self::OUTPUT as u32);
-        let done = self
-            .stage
-            .get_or_insert_with(S::new)
-            .tick(t_ns, &mut output);
+        let done = made(&mut self.stage).tick(t_ns, &mut output);
         answer(done, &output)
     }
 }
@@ -165,6 +163,13 @@ impl<S: Stage> Default for Guest<S> {
     fn default() -> Self {
         Self::new()
     }
+}
+
+#[inline]
+fn made<S: Stage>(stage: &mut Option<UnsafeCell<S>>) -> &mut S {
+    stage
+        .get_or_insert_with(|| UnsafeCell::new(S::new()))
+        .get_mut()
 }
 
 #[inline]
