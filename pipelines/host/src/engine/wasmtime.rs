@@ -8,8 +8,9 @@
 //!
 //! Each instance has a store of its own, so nothing is shared between stages but code.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -34,6 +35,10 @@ pub struct WasmtimeOptions {
 pub(super) struct Wasmtime {
     engine: Engine,
     cache: Option<Cache>,
+    /// Code by the hash of its module, for as long as somebody has it: sixteen machines with the same
+    /// stage run the same code. Locked while a module is compiled, since whoever waits mostly wants that
+    /// one.
+    codes: Mutex<BTreeMap<[u8; 32], Weak<CompiledCode>>>,
 }
 
 impl Wasmtime {
@@ -68,7 +73,11 @@ impl Wasmtime {
             })
             .map_err(|error| EngineError::Start(error.to_string()))?;
         let cache = options.cache_dir.map(|folder| Cache::new(folder, &engine));
-        Ok(Self { engine, cache })
+        Ok(Self {
+            engine,
+            cache,
+            codes: Mutex::default(),
+        })
     }
 
     fn compile(&self, module: &Module) -> Result<Compiled, wasmtime::Error> {
@@ -90,11 +99,19 @@ impl Runner for Wasmtime {
     }
 
     fn prepare(&self, module: &Module) -> Result<Arc<dyn Code>, EngineError> {
+        // A panic while something was compiled leaves the list as it was.
+        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(code) = codes.get(module.sha256()).and_then(Weak::upgrade) {
+            return Ok(code);
+        }
         let compiled = self
             .compile(module)
             .map_err(|error| EngineError::Module(format!("{error:#}")))?;
         let budget = Duration::from_micros(module.manifest().time_budget_us.into());
-        Ok(Arc::new(CompiledCode { compiled, budget }))
+        let code = Arc::new(CompiledCode { compiled, budget });
+        codes.retain(|_, code| code.strong_count() > 0);
+        codes.insert(*module.sha256(), Arc::downgrade(&code));
+        Ok(code)
     }
 }
 
