@@ -1,0 +1,91 @@
+//! The binary as a user has it, started with arguments and looked at from outside.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+/// The binary of this working copy, or the one that `RETROTAP_BINARY` names. The first call of a test
+/// program builds it, because Cargo gives a package only its own binaries.
+///
+/// # Panics
+///
+/// It can't be built.
+pub fn retrotap() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        if let Some(given) = std::env::var_os("RETROTAP_BINARY") {
+            return PathBuf::from(given);
+        }
+        let built = Command::new(env!("CARGO"))
+            .args([
+                "build",
+                "--quiet",
+                "--package",
+                "retrotap",
+                "--bin",
+                "retrotap",
+            ])
+            .arg("--message-format=json-render-diagnostics")
+            .current_dir(repository())
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("Cargo runs");
+        assert!(built.status.success(), "the binary can't be built");
+        let messages = String::from_utf8(built.stdout).expect("JSON");
+        let executable = messages.lines().rev().find_map(|line| {
+            let message: serde_json::Value = serde_json::from_str(line).ok()?;
+            Some(PathBuf::from(message["executable"].as_str()?))
+        });
+        executable.expect("Cargo names what it built")
+    })
+}
+
+/// The root of the working copy.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// A command that doesn't see the settings and caches of whoever runs the tests.
+pub fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(retrotap());
+    command
+        .args(arguments)
+        .env_remove("RETROTAP_LOG")
+        .stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("RETROTAP__") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Runs it to its end.
+///
+/// # Panics
+///
+/// It can't be started.
+pub fn run(arguments: &[&str]) -> Ended {
+    Ended::from(command(arguments).output().expect("it starts"))
+}
+
+/// How a run ended and what it said.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit code; `None` where a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
