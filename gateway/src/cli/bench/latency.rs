@@ -77,11 +77,13 @@ pub(super) async fn to_the_sink(effort: &Effort) -> anyhow::Result<Vec<Figure>> 
         })?;
     is_opened.await.context("the port can't be opened")?;
     let count = effort.cycles_timed;
-    let timed =
-        tokio::task::spawn_blocking(move || cycle_by_cycle(&pty, &distances, count)).await?;
+    let (timed, pty) =
+        tokio::task::spawn_blocking(move || (cycle_by_cycle(&pty, &distances, count), pty)).await?;
     stop.cancel();
     let ended = tokio::task::spawn_blocking(move || listener.join()).await?;
     ended.map_err(|_| anyhow::anyhow!("the line's thread panicked"))??;
+    // Not before the line has gone: it would see a cable that was pulled.
+    drop(pty);
     let mut us = timed?;
     Ok(vec![
         Figure::new("last byte in to record out, p50", median(&mut us), "µs", us.len())
@@ -139,10 +141,12 @@ pub(super) async fn to_a_subscriber(effort: &Effort) -> anyhow::Result<Vec<Figur
     .await?;
     let subscriber = subscribe(broker.address()).await?;
     let count = effort.cycles_timed;
-    let timed =
-        tokio::task::spawn_blocking(move || cycle_by_cycle(&pty, &subscriber.distances, count))
-            .await?;
+    let (timed, pty) = tokio::task::spawn_blocking(move || {
+        (cycle_by_cycle(&pty, &subscriber.distances, count), pty)
+    })
+    .await?;
     gateway.stop().await;
+    drop(pty);
     let mut ms: Vec<f64> = timed?.iter().map(|us| us / 1e3).collect();
     Ok(vec![
         Figure::new("last byte in to MQTT subscriber, p50", median(&mut ms), "ms", ms.len())
