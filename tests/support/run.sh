@@ -43,6 +43,8 @@ step format cargo fmt --all --check
 step clippy cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 step deny deny
 advisories
+# Both use the binary that the first of them builds.
+export RETROTAP_BINARY=$PWD/target/debug/retrotap
 step tests cargo test --locked --workspace --all-features --no-fail-fast
 step browser node ui/e2e/run.mjs
 
