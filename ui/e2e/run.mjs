@@ -4,7 +4,7 @@
  *     cargo build -p retrotap && node ui/e2e/run.mjs
  *
  * One line per check, a closing line with their sum, pictures in `target/screenshots/`; exit code 1
- * if a check failed. Chromium is `$CHROMIUM` or the one on the PATH, the program `$RETROTAP` or
+ * if a check failed. Chromium is `$CHROMIUM` or the one on the PATH, the program `$RETROTAP_BINARY` or
  * `target/debug/retrotap`.
  */
 import { strict as assert } from 'node:assert';
