@@ -31,7 +31,7 @@ Examples:
 pub struct Args {
     /// A pcapng file made by `retrotap record`, or raw bytes with --raw.
     capture: PathBuf,
-    /// What made the bytes; `retrotap check` lists the adapters that ship.
+    /// What made the bytes, such as `kuka-krc2`; a wrong name is answered with all there are.
     #[arg(long)]
     adapter: String,
     /// Obstacles from the beginning on, as the JSON of the API; those in the capture come on top.
