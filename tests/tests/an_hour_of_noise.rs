@@ -101,7 +101,7 @@ fn a_line_neither_stops_nor_grows_in_an_hour_of_noise_and_reads_on_behind_it() {
             wall_ns: 0,
         };
         line.receive(&chunk, &mut |output| {
-            records += u64::from(matches!(output, Output::Record(_)))
+            records += u64::from(matches!(output, Output::Record(_)));
         });
         sent = end;
         if sent > HOUR_BYTES / 60 && after_a_minute.is_none() {
