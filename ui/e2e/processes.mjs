@@ -7,7 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const PROGRAM =
-  process.env['RETROTAP_BINARY'] ?? fileURLToPath(new URL('../../target/debug/retrotap', import.meta.url));
+  process.env['RETROTAP_BINARY'] ??
+  fileURLToPath(new URL('../../target/debug/retrotap', import.meta.url));
 /** Compiling the stages for the first time on a busy machine takes the most of it. */
 const START_WITHIN_MS = 60_000;
 const END_WITHIN_MS = 10_000;
