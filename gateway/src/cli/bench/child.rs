@@ -272,7 +272,8 @@ pub(super) async fn load(effort: &Effort) -> anyhow::Result<Vec<Figure>> {
 
     let bytes = fed_after - fed;
     let frames = frames(&status_after)? - frames(&status)?;
-    let missing = (lost_after - lost) as f64 + losses(&status_after)? - losses(&status)?;
+    let not_taken = (lost_after - lost) as f64;
+    let not_used = losses(&status_after)? - losses(&status)?;
     let share = frames * FRAME_BYTES as f64 / bytes as f64;
     let lines = (cpu_after.lines_s - cpu.lines_s) / over_s;
     let all = (cpu_after.all_s - cpu.all_s) / over_s;
@@ -292,8 +293,11 @@ pub(super) async fn load(effort: &Effort) -> anyhow::Result<Vec<Figure>> {
                  lines, spool, uplink (records and raw frames, QoS 1) and page"
             )),
         Figure::new("machines per core, threads of lines alone", per_core(lines), "machines", samples),
-        Figure::new("bytes or records lost under that load", missing, "", samples)
-            .budget(Bound::AtMost(0.0)),
+        Figure::new("bytes or records lost under that load", not_taken + not_used, "count", samples)
+            .budget(Bound::AtMost(0.0))
+            .note(format!(
+                "{not_taken} bytes that no kernel buffer took, {not_used} skipped, rejected or dropped in the gateway"
+            )),
         Figure::new("bytes sent that were in frames", share * 100.0, "%", samples)
             .note("counters are read one after the other: a few thousandths more or less are on their way"),
         Figure::new(format!("memory with {machines} machines, resident"), rss_mb, "MB", 1)
