@@ -303,7 +303,7 @@ async fn stages_that_misbehave_are_put_aside_while_the_next_machine_runs() {
 }
 
 #[test]
-fn modules_that_no_stage_may_be_are_refused_before_anything_starts() {
+fn a_gateway_without_a_machine_that_can_run_does_not_start_and_says_why() {
     for (name, said) in [
         ("imports", "import"),
         ("wrong_abi", "ABI"),
@@ -325,5 +325,34 @@ fn modules_that_no_stage_may_be_are_refused_before_anything_starts() {
             "{name}: {}",
             ended.err
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_whose_module_is_refused_fails_alone() {
+    const GUESTS: [(&str, &str); 3] = [
+        ("imports", "import"),
+        ("wrong-abi", "ABI"),
+        ("loops-while-configured", "time budget"),
+    ];
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = GUESTS.map(|(name, _)| name.replace('-', "_"));
+    let more = guests(folder.path(), &files.each_ref().map(String::as_str));
+    let ports = GUESTS.map(|(name, _)| folder.path().join(format!("port-of-{name}")));
+    let good = folder.path().join("good");
+    let _robot = robot(&good);
+    let mut machines: Vec<(&str, &str, &Path)> = GUESTS
+        .iter()
+        .zip(&ports)
+        .map(|((name, _), port)| (*name, *name, port.as_path()))
+        .collect();
+    machines.push(("good", "kuka-krc2", &good));
+    let gateway = Gateway::start(folder.path(), &settings(&more, &machines), &[]);
+    gateway.reaches("good", "running").await;
+    for (name, said) in GUESTS {
+        let machine = gateway.machine(name);
+        assert_eq!(machine["line"]["state"], "failed", "{machine}");
+        let detail = machine["line"]["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains(said), "{detail}");
     }
 }

@@ -147,13 +147,13 @@ fn every_block_says_what_it_is() {
 #[test]
 fn every_command_does_what_its_page_says() {
     let folder_of_binary = binary::retrotap().parent().expect("a folder").to_owned();
+    let (pages, folder) = (pages(), &folder_of_binary);
     let failed: Vec<String> = std::thread::scope(|scope| {
-        let pages: Vec<_> = pages()
-            .into_iter()
-            .map(|page| scope.spawn(|| run(page, &folder_of_binary)))
+        let runs: Vec<_> = pages
+            .iter()
+            .map(|page| scope.spawn(move || run(page, folder)))
             .collect();
-        pages
-            .into_iter()
+        runs.into_iter()
             .flat_map(|page| page.join().expect("no panic"))
             .collect()
     });
@@ -161,7 +161,7 @@ fn every_command_does_what_its_page_says() {
 }
 
 /// Runs the blocks of a page; what failed.
-fn run(page: Page, folder_of_binary: &Path) -> Vec<String> {
+fn run(page: &Page, folder_of_binary: &Path) -> Vec<String> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = std::env::var("PATH").unwrap_or_default();
     let mut failed = Vec::new();

@@ -17,8 +17,8 @@ use retrotap_host::{Table, TableRow};
 use serde::{Deserialize, Serialize};
 
 /// Obstacles in one snapshot, and rows of the stage's table: `rows_max` of `obstacles` in
-/// `pipelines/stages/arm-distance/manifest.yaml`, which [`Snapshot::table`]'s users check again.
-pub const OBSTACLES_MAX: usize = 16;
+/// `pipelines/stages/arm-distance/manifest.yaml`, which the host checks again.
+pub const OBSTACLES_MAX: usize = 32;
 
 /// The largest coordinate or size, in metres: far beyond any cell, small enough that single
 /// precision still resolves 0.1 mm there.
@@ -262,8 +262,8 @@ mod tests {
         assert!(refused(&format!("[{}]", sphere("", "1"))).contains("0 bytes"));
         let twice = format!("[{},{}]", sphere("x", "1"), sphere("x", "1"));
         assert!(refused(&twice).contains("two obstacles are called `x`"));
-        let many: Vec<_> = (0..17).map(|i| sphere(&i.to_string(), "1")).collect();
-        assert!(refused(&format!("[{}]", many.join(","))).contains("17 obstacles"));
+        let many: Vec<_> = (0..33).map(|i| sphere(&i.to_string(), "1")).collect();
+        assert!(refused(&format!("[{}]", many.join(","))).contains("33 obstacles"));
         assert!(
             refused(r#"[{"id":"b","kind":"box","center":[0,0,2000],"size":[1,1,1]}]"#)
                 .contains("center is 2000")

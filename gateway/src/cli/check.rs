@@ -97,7 +97,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         let file = args.file.display();
         match (errors, findings.len()) {
             (0, 0) => println!("{file}: all is well"),
-            (errors, all) => println!("{file}: {errors} errors, {} warnings", all - errors),
+            (errors, all) => println!(
+                "{file}: {}, {}",
+                counted(errors, "error"),
+                counted(all - errors, "warning")
+            ),
         }
     }
     Ok(if errors == 0 {
@@ -105,6 +109,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// `1 error`, `2 errors`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// All that is wrong with the settings of `file` and what they name.

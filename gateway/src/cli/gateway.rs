@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle as Thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use retrotap_host::Engine;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -29,6 +29,7 @@ use crate::web;
 use crate::web::status::{
     LineStatus, MachineStatus, RecordText, Status, UplinkState, UplinkStatus,
 };
+use crate::words::LineState;
 
 /// What is to run.
 #[derive(Debug)]
@@ -97,8 +98,9 @@ struct Shown {
 ///
 /// # Errors
 ///
-/// An adapter, a module, the page's address or a capture's file can't be used. Ports and brokers that
-/// are not there are no errors: they are looked for.
+/// No machine can run, or the page's address or a capture's file can't be used. A machine whose adapter
+/// or module can't be used is shown as failed while the others run; ports and brokers that are not
+/// there are looked for.
 pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
     let engine = plan.catalog.engine()?;
     let (spool, reader) = Spool::open(&spool::Settings {
@@ -125,10 +127,19 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
         stop_rest: stop_rest.clone(),
     };
     let mut shown = Vec::new();
+    let mut refused = Vec::new();
     for machine in plan.machines {
-        let adapter = plan.catalog.adapter(&machine.adapter)?;
-        let assembled = assemble(&engine, &plan.catalog, &adapter, &machine.params)
-            .with_context(|| format!("machine {}", machine.id))?;
+        let (adapter, assembled) = match load(&engine, &plan.catalog, &machine) {
+            Ok(loaded) => loaded,
+            // One machine's module must not keep the others from running.
+            Err(error) => {
+                let why = format!("machine {} can't run: {error:#}", machine.id);
+                tracing::error!("{why}");
+                shown.push(Shown::failed(&machine, &why));
+                refused.push(why);
+                continue;
+            }
+        };
         for module in &assembled.modules {
             board.put_schema(&machine.id, &module.id, &module.manifest_json);
         }
@@ -178,10 +189,20 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
             .push(supervise(live, make, gauge, stop_lines.clone())?);
     }
 
+    if gateway.lines.is_empty() {
+        bail!("no machine can run:\n{}", refused.join("\n"));
+    }
+
     let uplink_status = watch::Sender::new(uplink::Status::off());
     let uplink_seen = uplink_status.subscribe();
     if let Some(settings) = plan.uplink {
-        let uplink = uplink::run(settings, reader, board, uplink_status, stop_rest.clone());
+        let uplink = uplink::run(
+            settings,
+            reader,
+            board.clone(),
+            uplink_status,
+            stop_rest.clone(),
+        );
         gateway.tasks.push(tokio::spawn(uplink));
     }
     let mut look = Look {
@@ -191,21 +212,22 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
         shown,
         spool,
         uplink: uplink_seen,
+        board,
     };
-    if let Some(listener) = listener {
-        let (status, seen) = watch::channel(Arc::new(look.take()));
-        let stop = stop_rest.clone();
-        gateway.tasks.push(tokio::spawn(async move {
-            let mut every = tokio::time::interval(LOOK_EVERY);
-            every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            loop {
-                tokio::select! {
-                    _ = every.tick() => {}
-                    () = stop.cancelled() => return,
-                }
-                status.send_replace(Arc::new(look.take()));
+    let (status, seen) = watch::channel(Arc::new(look.take()));
+    let stop = stop_rest.clone();
+    gateway.tasks.push(tokio::spawn(async move {
+        let mut every = tokio::time::interval(LOOK_EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = every.tick() => {}
+                () = stop.cancelled() => return,
             }
-        }));
+            status.send_replace(Arc::new(look.take()));
+        }
+    }));
+    if let Some(listener) = listener {
         let stop = stop_rest.clone();
         gateway.tasks.push(tokio::spawn(async move {
             if let Err(error) = web::serve(listener, seen, stop).await {
@@ -245,6 +267,17 @@ impl Gateway {
     }
 }
 
+/// A machine's adapter, and what its line is made of.
+fn load(
+    engine: &Engine,
+    catalog: &Catalog,
+    machine: &MachinePlan,
+) -> anyhow::Result<(LoadedAdapter, Assembled)> {
+    let adapter = catalog.adapter(&machine.adapter)?;
+    let assembled = assemble(engine, catalog, &adapter, &machine.params)?;
+    Ok((adapter, assembled))
+}
+
 /// Builds the line: the first one is there already, later ones are made when it fails.
 fn maker(
     assembled: Assembled,
@@ -273,6 +306,7 @@ fn record(
     assembled: &Assembled,
     clock: LineClock,
 ) -> anyhow::Result<Recording> {
+    std::fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
     let path = folder.join(format!("{}.pcapng", machine.id));
     let labels: Vec<PortLabel> = machine
         .ports
@@ -310,7 +344,7 @@ fn record(
 /// How often the page's state is put together: thirty times a second.
 const LOOK_EVERY: Duration = Duration::from_millis(33);
 
-/// Puts together what the page shows.
+/// Puts together what the page shows, and what is retained of each line's state.
 struct Look {
     gateway: Arc<str>,
     simulated: bool,
@@ -318,6 +352,7 @@ struct Look {
     shown: Vec<Shown>,
     spool: Spool,
     uplink: watch::Receiver<uplink::Status>,
+    board: Board,
 }
 
 impl Look {
@@ -325,11 +360,21 @@ impl Look {
         let now = Instant::now();
         let latest = self.spool.latest();
         let latest = latest.borrow();
-        let machines = self
+        let machines: Vec<MachineStatus> = self
             .shown
             .iter_mut()
             .map(|shown| shown.look(now, latest.get(&shown.id)))
             .collect();
+        for machine in &machines {
+            let LineStatus {
+                state,
+                since,
+                detail,
+            } = &machine.line;
+            let json =
+                serde_json::json!({"v": 1, "state": state, "since": since, "detail": detail});
+            self.board.put_status(&machine.id, &json.to_string());
+        }
         let backlog = self.spool.backlog();
         let uplink = self.uplink.borrow();
         Status {
@@ -362,6 +407,23 @@ impl Look {
 }
 
 impl Shown {
+    /// A machine whose line never began.
+    fn failed(machine: &MachinePlan, why: &str) -> Self {
+        let clock = LineClock::start();
+        let gauge = Gauge::new(Vec::new(), Vec::new(), Vec::new());
+        gauge.set(LineState::Failed, why, clock.now().wall_ns);
+        Self {
+            id: Arc::clone(&machine.id),
+            adapter: machine.adapter.clone(),
+            title: machine.adapter.clone(),
+            stale_after_s: 1.0,
+            ranges: BTreeMap::new(),
+            gauge,
+            clock,
+            rate: Rate::default(),
+        }
+    }
+
     fn look(
         &mut self,
         now: Instant,

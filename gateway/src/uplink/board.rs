@@ -35,11 +35,6 @@ impl Board {
         self.put(format!("{machine}/status"), json);
     }
 
-    /// The alarms of a machine that are active, as JSON.
-    pub fn put_alarms(&self, machine: &str, json: &str) {
-        self.put(format!("{machine}/alarms"), json);
-    }
-
     /// The manifest of a module, such as `arm-distance@1.2.0`, that makes records of a machine.
     pub fn put_schema(&self, machine: &str, module: &str, manifest_json: &str) {
         self.put(format!("{machine}/schema/{module}"), manifest_json);

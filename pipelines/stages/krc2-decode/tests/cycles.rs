@@ -138,8 +138,14 @@ fn a_cycle_that_begins_again_in_the_middle_is_taken_from_there() {
 
 #[test]
 fn seven_frames_of_one_axis_are_no_cycle() {
-    assert_eq!(run(core::iter::repeat_n(frame(1, 4), 7)).0, Vec::<i32>::new());
-    assert_eq!(run(core::iter::repeat_n(frame(1, 1), 7)).0, Vec::<i32>::new());
+    assert_eq!(
+        run(core::iter::repeat_n(frame(1, 4), 7)).0,
+        Vec::<i32>::new()
+    );
+    assert_eq!(
+        run(core::iter::repeat_n(frame(1, 1), 7)).0,
+        Vec::<i32>::new()
+    );
 }
 
 #[test]
