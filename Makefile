@@ -9,7 +9,7 @@ demo: build ## builds all of it, then runs a simulated robot, a broker and the d
 	target/release/retrotap demo
 
 build: setup stages page ## stages, page and target/release/retrotap
-	cargo build --release --locked -p retrotap
+	RETROTAP_COMMIT=$$(git describe --always --dirty 2>/dev/null) cargo build --release --locked -p retrotap
 
 test:      ## installs what the tests need and runs them all
 	@tests/support/run.sh
