@@ -152,27 +152,12 @@ impl Line {
     /// Takes what one read of a port returned.
     pub fn receive(&mut self, chunk: &Chunk, sink: &mut impl FnMut(Output<'_>)) {
         self.idle(chunk.at, sink);
-        let Self {
-            framers,
-            pipeline,
-            publish,
-            rejections,
-            gauge,
-            frames,
-            ..
-        } = self;
+        let (framers, mut way) = self.way();
         let Some(framer) = framers.get_mut(usize::from(chunk.port)) else {
             return;
         };
         let mut marks = chunk.marks.iter().peekable();
-        let mut way = Way {
-            pipeline,
-            publish,
-            rejections,
-            gauge,
-            frames,
-            port: chunk.port,
-        };
+        way.port = chunk.port;
         for (index, &byte) in chunk.bytes.iter().enumerate() {
             let errors = marks
                 .next_if(|mark| mark.index == index)
@@ -189,54 +174,37 @@ impl Line {
         }
     }
 
+    /// The framings, and the way of their frames.
+    fn way(&mut self) -> (&mut [Framer], Way<'_>) {
+        let way = Way {
+            pipeline: &mut self.pipeline,
+            publish: &self.publish,
+            rejections: &self.rejections,
+            gauge: &self.gauge,
+            frames: &mut self.frames,
+            port: 0,
+        };
+        (&mut self.framers, way)
+    }
+
     /// Nothing came on any port until `at`: frames that end with silence end here.
     pub fn idle(&mut self, at: Stamp, sink: &mut impl FnMut(Output<'_>)) {
         // Nearly always there is nothing to end, and this is asked for every chunk.
         if self.idle_at_ns().is_none_or(|due_ns| due_ns > at.line_ns) {
             return;
         }
-        let Self {
-            framers,
-            pipeline,
-            publish,
-            rejections,
-            gauge,
-            frames,
-            ..
-        } = self;
+        let (framers, mut way) = self.way();
         for (port, framer) in (0..).zip(framers) {
-            let mut way = Way {
-                pipeline,
-                publish,
-                rejections,
-                gauge,
-                frames,
-                port,
-            };
+            way.port = port;
             framer.idle(at.line_ns, &mut |event| way.event(&event, at, sink));
         }
     }
 
     /// The port went away: what was half a frame is none.
     pub fn disconnected(&mut self, at: Stamp) {
-        let Self {
-            framers,
-            pipeline,
-            publish,
-            rejections,
-            gauge,
-            frames,
-            ..
-        } = self;
+        let (framers, mut way) = self.way();
         for (port, framer) in (0..).zip(framers) {
-            let mut way = Way {
-                pipeline,
-                publish,
-                rejections,
-                gauge,
-                frames,
-                port,
-            };
+            way.port = port;
             framer.reset(SkipCause::Disconnected, &mut |event| {
                 way.event(&event, at, &mut |_| {});
             });
