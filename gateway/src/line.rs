@@ -104,7 +104,7 @@ impl Line {
                 .iter()
                 .map(|cause| cause.name().to_owned())
                 .collect(),
-            ERROR_KINDS
+            LineErrors::NAMED
                 .iter()
                 .map(|(_, name)| (*name).to_owned())
                 .collect(),
@@ -241,14 +241,6 @@ impl Line {
     }
 }
 
-/// The kinds of line errors as they are counted and sent.
-const ERROR_KINDS: [(LineErrors, &str); 4] = [
-    (LineErrors::PARITY, "parity"),
-    (LineErrors::FRAMING, "framing"),
-    (LineErrors::BREAK, "break"),
-    (LineErrors::OVERRUN, "overrun"),
-];
-
 /// From an event of the framing to the sink; borrowed from the line for one call.
 struct Way<'a> {
     pipeline: &'a mut Pipeline,
@@ -327,7 +319,7 @@ impl Way<'_> {
     }
 
     fn count_errors(&self, errors: LineErrors) {
-        for (index, (kind, _)) in ERROR_KINDS.iter().enumerate() {
+        for (index, (kind, _)) in LineErrors::NAMED.iter().enumerate() {
             if errors.contains(*kind) {
                 self.gauge.line_errors().add(index, 1);
             }
@@ -401,7 +393,7 @@ impl FrameSeen<'_> {
             number: self.number,
             port: self.port,
             bytes: self.bytes.to_vec(),
-            errors: ERROR_KINDS
+            errors: LineErrors::NAMED
                 .iter()
                 .filter(|(kind, _)| self.errors.contains(*kind))
                 .map(|(_, name)| *name)

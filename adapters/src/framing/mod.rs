@@ -70,6 +70,14 @@ impl LineErrors {
     /// The receiver lost bytes before this one.
     pub const OVERRUN: Self = Self(8);
 
+    /// Each flag with the name under which it is counted and shown.
+    pub const NAMED: [(Self, &'static str); 4] = [
+        (Self::PARITY, "parity"),
+        (Self::FRAMING, "framing"),
+        (Self::BREAK, "break"),
+        (Self::OVERRUN, "overrun"),
+    ];
+
     /// The flags as bits: 1 parity, 2 framing, 4 break, 8 overrun.
     #[must_use]
     pub const fn bits(self) -> u8 {

@@ -12,9 +12,8 @@ use clap::Parser;
 use serde::Serialize;
 
 use super::plan;
-use crate::config::{self, Settings, Surroundings};
+use crate::config::Settings;
 use crate::modules::assemble::assemble;
-use crate::modules::catalog::Catalog;
 use crate::time::rfc3339;
 use crate::uplink::tls;
 
@@ -118,15 +117,7 @@ fn counted(count: usize, what: &str) -> String {
 
 /// All that is wrong with the settings of `file` and what they name.
 pub fn findings(file: &Path) -> Vec<Finding> {
-    let names = |dir: Option<&Path>| {
-        let adapters_dir = dir.map(Path::to_path_buf);
-        Catalog {
-            adapters_dir,
-            ..Catalog::default()
-        }
-        .adapter_names()
-    };
-    let settings = match config::load(file, &Surroundings::of_process(&names)) {
+    let settings = match plan::settings(file) {
         Ok(settings) => settings,
         Err(problems) => {
             return problems

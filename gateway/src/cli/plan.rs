@@ -1,19 +1,36 @@
 //! From checked settings to what runs: shared by `run`, which starts it, and `check`, which doesn't.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use retrotap_adapters::yaml::Problem;
+use retrotap_host::ParamValue;
 
 use super::gateway::{MachinePlan, Plan};
 use crate::cell::obstacles::Snapshot;
 use crate::config::limits::BATCH_LINGER;
-use crate::config::{Machine, Pose, Settings};
+use crate::config::{self, Machine, Pose, Settings, Surroundings};
 use crate::line::Input;
 use crate::modules::assemble::{Params, host_value};
 use crate::modules::catalog::{Catalog, CatalogError};
 use crate::port::PortSpec;
 use crate::uplink;
-use retrotap_host::ParamValue;
+
+/// The settings of `file` as this process sees them, with its environment and the adapters there are.
+///
+/// # Errors
+///
+/// Every mistake in them.
+pub fn settings(file: &Path) -> Result<Settings, Vec<Problem>> {
+    let names = |dir: Option<&Path>| {
+        Catalog {
+            adapters_dir: dir.map(Path::to_path_buf),
+            ..Catalog::default()
+        }
+        .adapter_names()
+    };
+    config::load(file, &Surroundings::of_process(&names))
+}
 
 /// Where the adapters and stages of these settings come from.
 pub fn catalog(settings: &Settings) -> Catalog {

@@ -130,14 +130,6 @@ struct Recording {
     errors: [u64; 4],
 }
 
-/// Line errors in the order in which they are counted.
-const ERRORS: [(LineErrors, &str); 4] = [
-    (LineErrors::PARITY, "parity"),
-    (LineErrors::FRAMING, "framing"),
-    (LineErrors::BREAK, "break"),
-    (LineErrors::OVERRUN, "overrun"),
-];
-
 impl Recording {
     fn create(
         args: &Args,
@@ -190,7 +182,7 @@ impl Recording {
     fn chunk(&mut self, chunk: &Chunk) -> anyhow::Result<()> {
         self.bytes += chunk.bytes.len() as u64;
         for mark in &chunk.marks {
-            for (count, (error, _)) in self.errors.iter_mut().zip(ERRORS) {
+            for (count, (error, _)) in self.errors.iter_mut().zip(LineErrors::NAMED) {
                 *count += u64::from(mark.errors.contains(error));
             }
         }
@@ -249,7 +241,7 @@ impl Recording {
         let errors: Vec<String> = self
             .errors
             .iter()
-            .zip(ERRORS)
+            .zip(LineErrors::NAMED)
             .filter(|(count, _)| **count > 0)
             .map(|(count, (_, name))| format!("{count} {name}"))
             .collect();

@@ -4,8 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::{gateway, plan, signals};
-use crate::config::{self, Surroundings};
-use crate::modules::catalog::Catalog;
 
 /// Runs the gateway until Ctrl-C or SIGTERM.
 ///
@@ -36,14 +34,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         eprintln!("error: there is no file {}", args.file.display());
         return Ok(ExitCode::from(2));
     }
-    let names = |dir: Option<&std::path::Path>| {
-        Catalog {
-            adapters_dir: dir.map(Into::into),
-            ..Catalog::default()
-        }
-        .adapter_names()
-    };
-    let settings = match config::load(&args.file, &Surroundings::of_process(&names)) {
+    let settings = match plan::settings(&args.file) {
         Ok(settings) => settings,
         Err(problems) => {
             for problem in &problems {
