@@ -1,0 +1,3 @@
+//! `retrotap-lake`: the roles of the lake as commands of one program.
+
+fn main() {}
