@@ -16,6 +16,7 @@ pub mod ports;
 pub mod record;
 pub mod replay;
 pub mod run;
+pub mod service;
 mod signals;
 pub mod simulate;
 

@@ -39,6 +39,14 @@ pub const LINE_RESTART_PAUSE_MIN: Duration = Duration::from_millis(100);
 /// Longest pause before a line begins again. A line that ran for longer begins with the short one.
 pub const LINE_RESTART_PAUSE_MAX: Duration = Duration::from_secs(10);
 
+/// How long a line's thread may sleep before it shows that it still turns. The service manager's
+/// watchdog can't be shorter than a few of these; more often would only wake a battery.
+pub const LINE_TURN_EVERY: Duration = Duration::from_secs(1);
+
+/// A line that hasn't turned for this long hangs, and the log says so. Nothing in its loop may take
+/// even a tenth of it.
+pub const LINE_HANGS_AFTER: Duration = Duration::from_secs(5);
+
 /// A name that becomes a level of an MQTT topic and a tag in the lake.
 pub const NAME_BYTES_MAX: usize = 64;
 
@@ -109,6 +117,10 @@ const _: () = {
         "what is in flight must leave room"
     );
     assert!(SPOOL_BYTES_MAX >= SPOOL_BYTES_MIN);
+    assert!(
+        LINE_HANGS_AFTER.as_millis() >= 3 * LINE_TURN_EVERY.as_millis(),
+        "a turn may be late on a busy machine"
+    );
     assert!(INTAKE_BATCH_ENTRIES_MAX <= INTAKE_ENTRIES_MAX);
     assert!(
         BROKER_PACKET_BYTES_MIN > 2 * TOPIC_BYTES_MAX,
