@@ -3,6 +3,7 @@
 pub mod binary;
 pub mod certificates;
 pub mod gateway;
+pub mod manager;
 pub mod mosquitto;
 pub mod robot;
 pub mod subscriber;
