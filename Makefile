@@ -1,6 +1,6 @@
 # The front door. `make demo` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench stages page setup clean
+.PHONY: help build demo test bench package stages page setup clean
 
 help:      ## this list
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -16,6 +16,13 @@ test:      ## installs what the tests need and runs them all
 
 bench: build ## what this machine can carry, each figure beside its budget
 	target/release/retrotap bench
+
+package:   ## Debian packages for amd64 and arm64 in target/package, looked at as their users would
+	@tests/support/setup.sh package
+	@$(MAKE) --no-print-directory stages page
+	nice gateway/package/build.sh amd64
+	nice gateway/package/build.sh arm64
+	tests/support/package.sh target/package/*_amd64.deb target/package/*_arm64.deb
 
 setup:
 	@tests/support/setup.sh build

@@ -48,14 +48,19 @@ export RETROTAP_BINARY=$PWD/target/debug/retrotap
 step build cargo build --locked --workspace --all-features
 step tests cargo test --locked --workspace --all-features --no-fail-fast
 step browser node ui/e2e/run.mjs
+package() {
+  gateway/package/build.sh arm64 cross && gateway/package/build.sh amd64 dev &&
+    BUILT_HERE=dev tests/support/package.sh target/package/*_amd64.deb target/package/*_arm64.deb
+}
+step package package
 
 printf '\n── minutes\n'
 printf '%s\n' "${summary[@]}"
 printf 'all together %d min\n' $(((SECONDS - started) / 60))
 for line in "${skipped[@]:-}"; do [ -z "$line" ] || printf 'skipped: %s\n' "$line"; done
 
-# `cargo test` prints one line per binary, the browser tests a closing one: these are their sum.
-sum() { grep -hoE "[0-9]+ $1" "$log/tests.log" "$log/browser.log" 2>/dev/null | awk '{n += $1} END {print n + 0}'; }
+# `cargo test` prints one line per binary, browser and package a closing one: these are their sum.
+sum() { grep -hoE "[0-9]+ $1" "$log/tests.log" "$log/browser.log" "$log/package.log" 2>/dev/null | awk '{n += $1} END {print n + 0}'; }
 failed=$(($(sum failed) > ${#failed_steps[@]} ? $(sum failed) : ${#failed_steps[@]}))
 [ ${#failed_steps[@]} -eq 0 ] || printf 'failed: %s\n' "${failed_steps[*]}"
 printf '%d passed, %d failed, %d skipped\n' "$(sum passed)" "$failed" ${#skipped[@]}

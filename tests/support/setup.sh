@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what a build, or the tests, need beyond Rust, Node, Java and gcc.
 #   setup.sh build   a target for the stages (by rustup, else Debian's own Rust for WebAssembly)
-#   setup.sh test    that, a broker, a browser, a dissector for captures, and cargo-deny
+#   setup.sh package that, and a compiler, libraries and an emulator for arm64, lintian and debootstrap
+#   setup.sh test    all of it, a broker, a browser, a dissector for captures, and cargo-deny
 # Installs Debian packages as root or with sudo; where neither is possible it prints the line to run.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -38,10 +39,22 @@ stage_target() {
   install_debian rustc-web cargo-web rust-web-src lld-22
 }
 
+arm64_target() {
+  install_debian gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
+  rustup target list --installed 2>/dev/null | grep -qx aarch64-unknown-linux-gnu && return 0
+  timeout 300 rustup target add aarch64-unknown-linux-gnu >/dev/null 2>&1 && return 0
+  install_debian rustc-web cargo-web rust-web-src
+}
+
 need_tool cargo "install Rust 1.95 or newer, https://rustup.rs"
 need_tool npm "install Node 20 or newer, https://nodejs.org"
 need_tool cc "install a C compiler, for Debian: apt-get install gcc libc6-dev"
 stage_target
+case ${1:-build} in package | test)
+  arm64_target
+  install_debian binutils lintian debootstrap systemd
+  ;;
+esac
 if [ "${1:-build}" = test ]; then
   install_debian mosquitto mosquitto-clients tshark chromium
   if ! target/tools/bin/cargo-deny --version >/dev/null 2>&1; then
