@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::capture::{Input as Captured, InputKind, ModuleUsed, PortLabel, Start};
 use crate::config::limits::INPUTS_PENDING_MAX;
 use crate::gauge::Gauge;
-use crate::line::{Input, Line, Live, Parameter, Recording, supervise};
+use crate::line::{Input, Line, Live, Oracle, Parameter, Recording, supervise};
 use crate::modules::assemble::{Assembled, Params, assemble};
 use crate::modules::catalog::{Catalog, LoadedAdapter};
 use crate::port::{LineClock, PortSpec};
@@ -52,6 +52,8 @@ pub struct Plan {
     pub catalog: Catalog,
     /// A folder for a capture of each machine, if they are to be recorded.
     pub record_dir: Option<PathBuf>,
+    /// A folder for what tests hold the far end against; none outside tests.
+    pub oracle_dir: Option<PathBuf>,
 }
 
 /// One machine of a plan.
@@ -166,6 +168,13 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
             None => None,
             Some(folder) => Some(record(folder, &machine, &assembled, clock)?),
         };
+        let oracle = match &plan.oracle_dir {
+            None => None,
+            Some(folder) => Some(
+                Oracle::begin(folder, &machine.id)
+                    .with_context(|| format!("the oracle can't write into {}", folder.display()))?,
+            ),
+        };
         let live = Live {
             machine: Arc::clone(&machine.id),
             ports: machine.ports,
@@ -174,6 +183,7 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
             intake: spool.intake(&machine.id),
             send_frames: machine.send_frames,
             recording,
+            oracle,
             clock,
         };
         let make = maker(
