@@ -384,6 +384,9 @@ impl Look {
             let json =
                 serde_json::json!({"v": 1, "state": state, "since": since, "detail": detail});
             self.board.put_status(&machine.id, &json.to_string());
+            let alarms = alarms(*state, since, detail);
+            self.board
+                .put_alarms(Some(&machine.id), &alarms.to_string());
         }
         let backlog = self.spool.backlog();
         let uplink = self.uplink.borrow();
@@ -414,6 +417,22 @@ impl Look {
             taken_at: now,
         }
     }
+}
+
+/// The alarms of a machine: what somebody has to look after, since when, and what to do. A retained
+/// message, so it changes only when they do.
+fn alarms(state: LineState, since: &str, detail: &str) -> serde_json::Value {
+    let alarm = match state {
+        LineState::Silent => Some("line_silent"),
+        LineState::Disconnected => Some("line_disconnected"),
+        LineState::Failed => Some("line_failed"),
+        LineState::Starting | LineState::Running => None,
+    };
+    let active: Vec<_> = alarm
+        .map(|alarm| serde_json::json!({"alarm": alarm, "since": since, "detail": detail}))
+        .into_iter()
+        .collect();
+    serde_json::json!({"v": 1, "t": since, "active": active})
 }
 
 impl Shown {
@@ -500,6 +519,22 @@ impl Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_needs_somebody_raises_one_alarm_and_a_running_one_none() {
+        let of = |state| alarms(state, "2026-11-25T12:00:00.000000000Z", "the cable");
+        for (state, name) in [
+            (LineState::Silent, "line_silent"),
+            (LineState::Disconnected, "line_disconnected"),
+            (LineState::Failed, "line_failed"),
+        ] {
+            assert_eq!(of(state)["active"][0]["alarm"], name);
+            assert_eq!(of(state)["active"][0]["detail"], "the cable");
+        }
+        for state in [LineState::Starting, LineState::Running] {
+            assert_eq!(of(state)["active"].as_array().map(Vec::len), Some(0));
+        }
+    }
 
     #[test]
     fn the_rate_is_that_of_the_last_two_seconds() {
