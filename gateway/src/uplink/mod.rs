@@ -22,7 +22,7 @@
 //! What it doesn't do: it makes no record and no JSON of one, and knows no line and no page.
 
 mod board;
-mod refusal;
+pub mod refusal;
 mod session;
 pub mod tls;
 mod topics;
