@@ -3,6 +3,7 @@
 pub mod apart;
 pub mod binary;
 pub mod certificates;
+pub mod chaos;
 pub mod gateway;
 pub mod influx;
 pub mod kafka;
