@@ -24,7 +24,7 @@
 
 mod board;
 mod flight;
-mod refusal;
+pub mod refusal;
 mod session;
 mod taken;
 pub mod tls;
