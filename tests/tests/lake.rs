@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use retrotap_tests::feeder::{EPOCH, Feeder, record};
 use retrotap_tests::influx::line_protocol::Value;
-use retrotap_tests::influx::{Failure, Influx, Settings, Store};
+use retrotap_tests::influx::{Influx, Settings, Store};
 use retrotap_tests::kafka::Kafka;
 use retrotap_tests::lake::Lake;
 use retrotap_tests::mosquitto::{Listener, Mosquitto};
