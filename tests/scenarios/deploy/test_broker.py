@@ -246,7 +246,7 @@ def test_a_real_gateway_is_allowed_all_that_it_does(broker, tmp_path):
         },
     }
     if needs_a_spool():
-        settings["spool"] = {"path": str(tmp_path / "spool")}
+        settings["spool"] = {"path": str(tmp_path / "spool"), "max_bytes": "64MiB"}
         (tmp_path / "spool").mkdir()
     (tmp_path / "retrotap.yaml").write_text(yaml.safe_dump(settings))
     refused_before = broker.log().count("Denied")
