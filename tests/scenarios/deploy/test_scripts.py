@@ -64,6 +64,37 @@ def test_secrets_are_made_once_and_only_their_reader_reads_them(secrets):
     assert not any(secret in said.stdout for secret in before.values()), "none is printed"
 
 
+@pytest.fixture
+def grafana_token(tmp_path):
+    """docker/influxdb-tokens.sh with a stand-in for `influx`, which gives that answer."""
+
+    def start(answer):
+        influx = tmp_path / "influx"
+        influx.write_text(f"#!/bin/sh\necho \"$@\" >{tmp_path}/asked\ncat <<'END'\n{answer}\nEND\n")
+        influx.chmod(0o755)
+        environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        environment |= {"GRAFANA_TOKEN": str(tmp_path / "token"), "DOCKER_INFLUXDB_INIT_ORG": "retrotap"}
+        return run(DOCKER / "influxdb-tokens.sh", env=environment)
+
+    return start, tmp_path
+
+
+def test_grafana_is_given_a_token_that_can_only_read(grafana_token):
+    start, folder = grafana_token
+    said = start('{\n\t"id": "0a1b",\n\t"description": "Grafana reads",\n\t"token": "abc-_=1",\n\t"status": "active"\n}')
+    assert said.returncode == 0, said.stdout
+    assert (folder / "token").read_text() == "abc-_=1"
+    assert stat.S_IMODE((folder / "token").stat().st_mode) == 0o640
+    asked = (folder / "asked").read_text()
+    assert "--read-buckets" in asked and "write" not in asked and "all-access" not in asked
+
+
+def test_no_token_stops_the_first_start(grafana_token):
+    start, folder = grafana_token
+    assert start('{"code": "unauthorized"}').returncode != 0
+    assert not (folder / "token").exists()
+
+
 class Certificates:
     """docker/certificates.sh with a folder of its own."""
 
