@@ -154,7 +154,7 @@ pub fn plan(settings: &Settings, record_dir: Option<PathBuf>) -> anyhow::Result<
         machines,
         uplink,
         listen: settings.listen,
-        spool_bytes_max: settings.spool_bytes_max,
+        spool: settings.spool.clone(),
         catalog,
         record_dir,
     })

@@ -25,7 +25,7 @@ use crate::config::limits::{
     ACKNOWLEDGE_TIMEOUT, BATCH_BYTES_MAX, BROKER_PACKET_BYTES_MIN, CONNECT_TIMEOUT,
     IN_FLIGHT_MESSAGES_MAX, KEEP_ALIVE, SHUTDOWN_FLUSH, TOPIC_BYTES_MAX,
 };
-use crate::spool::{Batch, Reader};
+use crate::spool::{Batch, Lanes, Reader};
 
 /// How a session ended.
 #[derive(Debug)]
@@ -281,7 +281,7 @@ impl Publisher<'_> {
                     return Ok(());
                 }
                 Ok(()) = self.documents.changed(), if room => self.put_documents().await?,
-                batch = self.reader.next(batch_bytes_max, linger), if room => self.send(batch).await?,
+                batch = self.reader.next(batch_bytes_max, linger, Lanes::BOTH), if room => self.send(batch).await?,
             }
         }
     }
@@ -368,9 +368,9 @@ impl Publisher<'_> {
         match carried {
             Carried::Batch(batch) => match answer(reason) {
                 Answer::Taken => {
-                    let (epoch, seq) = batch.last();
+                    let (epoch, first, last) = (batch.epoch(), batch.first(), batch.last());
                     self.reader
-                        .release(&batch.machine, batch.stream, epoch, seq);
+                        .release(&batch.machine, batch.stream, epoch, first, last);
                 }
                 Answer::Later => {
                     return Err(Refusal::later(format!(
@@ -430,10 +430,9 @@ impl Publisher<'_> {
     }
 
     fn drop_refused(&mut self, batch: &Batch, why: &str) {
-        let (epoch, seq) = batch.last();
         tracing::error!(
             broker = %self.settings.url, machine = %batch.machine, stream = batch.stream.name(),
-            epoch, seq, entries = batch.entries.len(), "dropped: {why}",
+            epoch = batch.epoch(), seq = batch.last(), entries = batch.entries.len(), "dropped: {why}",
         );
         self.reader.refuse(batch);
     }
