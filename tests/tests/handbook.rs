@@ -28,6 +28,7 @@ const LEAST_SETTINGS: &str = "\
 site: aachen
 gateway: cell-3
 allow_unsigned: true
+spool: {path: spool}
 machines:
   - {id: robot-1, adapter: kuka-krc2, port: /dev/ttyUSB0}
 ";

@@ -14,6 +14,7 @@ use retrotap::words::{ClockState, RawFrame, Record, Stamp};
 use retrotap_tests::certificates::{Authority, Pair, Validity};
 use retrotap_tests::mosquitto::{Listener, Mosquitto, free_port};
 use retrotap_tests::subscriber::{Subscriber, eventually};
+use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,8 @@ struct Running {
     status: watch::Receiver<Status>,
     shutdown: CancellationToken,
     task: JoinHandle<()>,
+    // Last: the spool ends before its folder.
+    _folder: TempDir,
 }
 
 impl Running {
@@ -34,12 +37,16 @@ impl Running {
     }
 
     fn start_releasing_on(release_on: ReleaseOn, url: BrokerUrl, tls: Option<TlsFiles>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
         let (spool, reader) = Spool::open(&retrotap::spool::Settings {
             site: "aachen".into(),
             gateway: "cell-3".into(),
-            bytes_max: limits::SPOOL_BYTES_MIN,
+            path: folder.path().to_owned(),
+            max_bytes: limits::SPOOL_BYTES_MIN,
+            max_age: None,
+            sync_every: limits::SYNC_EVERY_DEFAULT,
         })
-        .expect("the clock is right");
+        .expect("a new spool");
         let intake = spool.intake("robot-1");
         let board = Board::new();
         let (sender, status) = watch::channel(Status::off());
@@ -67,6 +74,7 @@ impl Running {
             status,
             shutdown,
             task,
+            _folder: folder,
         }
     }
 

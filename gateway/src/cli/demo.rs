@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::gateway::{self, Gateway, MachinePlan, Plan};
 use super::signals;
-use crate::config::limits::{BATCH_LINGER, SPOOL_BYTES_MAX};
+use crate::config::Spool;
+use crate::config::limits::BATCH_LINGER;
 use crate::demo_broker;
 use crate::line::Input;
 use crate::modules::assemble::Params;
@@ -95,7 +96,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             linger: BATCH_LINGER,
         }),
         listen: Some(args.listen),
-        spool_bytes_max: SPOOL_BYTES_MAX,
+        spool: Spool::at(folder.path().join("spool")),
         catalog: Catalog::default(),
         record_dir: args.record.clone(),
         oracle_dir: None,

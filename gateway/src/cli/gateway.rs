@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::capture::{Input as Captured, InputKind, ModuleUsed, PortLabel, Start};
+use crate::config;
 use crate::config::limits::INPUTS_PENDING_MAX;
 use crate::gauge::Gauge;
 use crate::line::{Input, Line, Live, Oracle, Parameter, Recording, supervise};
@@ -46,8 +47,8 @@ pub struct Plan {
     pub uplink: Option<uplink::Settings>,
     /// Where the page listens, if there is one.
     pub listen: Option<SocketAddr>,
-    /// Memory of the spool.
-    pub spool_bytes_max: usize,
+    /// Where what was taken is kept.
+    pub spool: config::Spool,
     /// Where adapters and stages come from.
     pub catalog: Catalog,
     /// A folder for a capture of each machine, if they are to be recorded.
@@ -80,6 +81,7 @@ pub struct Gateway {
     inputs: BTreeMap<Arc<str>, mpsc::Sender<Input>>,
     lines: Vec<Thread<()>>,
     tasks: Vec<JoinHandle<()>>,
+    spool: Spool,
     stop_lines: CancellationToken,
     stop_rest: CancellationToken,
 }
@@ -105,11 +107,16 @@ struct Shown {
 /// there are looked for.
 pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
     let engine = plan.catalog.engine()?;
-    let (spool, reader) = Spool::open(&spool::Settings {
+    let spool_settings = spool::Settings {
         site: Arc::clone(&plan.site),
         gateway: Arc::clone(&plan.gateway),
-        bytes_max: plan.spool_bytes_max,
-    })?;
+        path: plan.spool.path,
+        max_bytes: plan.spool.max_bytes,
+        max_age: plan.spool.max_age,
+        sync_every: plan.spool.sync_every,
+    };
+    let (spool, reader) =
+        tokio::task::spawn_blocking(move || Spool::open(&spool_settings)).await??;
     let listener = match plan.listen {
         None => None,
         Some(address) => Some(TcpListener::bind(address).await.with_context(|| {
@@ -125,6 +132,7 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
         inputs: BTreeMap::new(),
         lines: Vec::new(),
         tasks: Vec::new(),
+        spool: spool.clone(),
         stop_lines: stop_lines.clone(),
         stop_rest: stop_rest.clone(),
     };
@@ -256,7 +264,7 @@ impl Gateway {
             .is_some_and(|sender| sender.try_send(input).is_ok())
     }
 
-    /// Stops the lines, lets what they made go out, and stops the rest.
+    /// Stops the lines, lets what they made go out, stores the rest, and stops.
     pub async fn stop(self) {
         self.stop_lines.cancel();
         let lines = tokio::task::spawn_blocking(move || {
@@ -273,6 +281,12 @@ impl Gateway {
         for task in self.tasks {
             // A task that was aborted or panicked has nothing left to stop.
             let _ = task.await;
+        }
+        let spool = self.spool;
+        match tokio::task::spawn_blocking(move || spool.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(why)) => tracing::error!("the spool: {why}"),
+            Err(error) => tracing::error!(%error, "the spool could not be closed"),
         }
     }
 }
@@ -388,14 +402,18 @@ impl Look {
             self.board
                 .put_alarms(Some(&machine.id), &alarms.to_string());
         }
+        self.board.put_alarms(
+            None,
+            &spool_alarms(&self.spool.health().borrow()).to_string(),
+        );
         let backlog = self.spool.backlog();
         let uplink = self.uplink.borrow();
+        let wall_ns = self
+            .shown
+            .first()
+            .map_or(0, |shown| shown.clock.now().wall_ns);
         Status {
-            t: rfc3339(
-                self.shown
-                    .first()
-                    .map_or(0, |shown| shown.clock.now().wall_ns),
-            ),
+            t: rfc3339(wall_ns),
             uptime_s: self.began.elapsed().as_secs_f64(),
             gateway: self.gateway.to_string(),
             simulated: self.simulated,
@@ -409,10 +427,10 @@ impl Look {
                 },
                 url: uplink.url.clone(),
                 detail: uplink.detail.clone(),
-                unreleased_records: backlog.records as u64,
+                unreleased_records: backlog.records,
                 oldest_unreleased_age_s: backlog
-                    .oldest_taken_at
-                    .map(|at| now.saturating_duration_since(at).as_secs_f64()),
+                    .oldest_unix_ns
+                    .map(|at_ns| wall_ns.saturating_sub(at_ns).max(0) as f64 / 1e9),
             },
             taken_at: now,
         }
@@ -432,6 +450,24 @@ fn alarms(state: LineState, since: &str, detail: &str) -> serde_json::Value {
         .map(|alarm| serde_json::json!({"alarm": alarm, "since": since, "detail": detail}))
         .into_iter()
         .collect();
+    serde_json::json!({"v": 1, "t": since, "active": active})
+}
+
+/// The alarms of the gateway itself: a disk that doesn't serve.
+fn spool_alarms(health: &spool::Health) -> serde_json::Value {
+    let (alarm, since_unix_ns, detail) = match health {
+        spool::Health::Ok => return serde_json::json!({"v": 1, "active": []}),
+        spool::Health::DiskFull {
+            since_unix_ns,
+            detail,
+        } => ("spool_disk_full", since_unix_ns, detail),
+        spool::Health::Failing {
+            since_unix_ns,
+            detail,
+        } => ("spool_failing", since_unix_ns, detail),
+    };
+    let since = rfc3339(*since_unix_ns);
+    let active = [serde_json::json!({"alarm": alarm, "since": since, "detail": detail})];
     serde_json::json!({"v": 1, "t": since, "active": active})
 }
 

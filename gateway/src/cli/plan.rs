@@ -159,7 +159,7 @@ pub fn plan(
         machines,
         uplink,
         listen: settings.listen,
-        spool_bytes_max: settings.spool_bytes_max,
+        spool: settings.spool.clone(),
         catalog,
         record_dir,
         oracle_dir,

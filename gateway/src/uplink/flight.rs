@@ -196,6 +196,7 @@ mod tests {
                 epoch: 7,
                 seq,
                 line_ns: 0,
+                t_unix_ns: 0,
                 json: "{}".into(),
             })
             .collect();
