@@ -85,7 +85,7 @@ retrotap ($version) stable; urgency=medium
 
   * See changelog.gz.
 
- -- The Retrotap authors <retrotap@localhost>  $(date -u -R -d "@$SOURCE_DATE_EPOCH")
+ -- The Retrotap authors <maintainers@retrotap.example>  $(date -u -R -d "@$SOURCE_DATE_EPOCH")
 END
 $here/third-party.sh "$triple" | pack $doc/third-party.gz
 # Man pages and completions come from the arguments themselves.
@@ -103,7 +103,7 @@ cat >"$root/DEBIAN/control" <<END
 Package: retrotap
 Version: $version
 Architecture: $arch
-Maintainer: The Retrotap authors <retrotap@localhost>
+Maintainer: The Retrotap authors <maintainers@retrotap.example>
 Installed-Size: $(du -k --apparent-size -s --exclude=DEBIAN "$root" | cut -f 1)
 Depends: libc6 (>= ${libc#GLIBC_}), libgcc-s1 (>= 4.2), systemd (>= 247), init-system-helpers (>= 1.52), kmod
 Section: net

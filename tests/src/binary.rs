@@ -4,40 +4,45 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-/// The binary of this working copy, or the one that `RETROTAP_BINARY` names. The first call of a test
-/// program builds it, because Cargo gives a package only its own binaries.
+/// The gateway's binary of this working copy, or the one that `RETROTAP_BINARY` names.
 ///
 /// # Panics
 ///
 /// It can't be built.
 pub fn retrotap() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        if let Some(given) = std::env::var_os("RETROTAP_BINARY") {
-            return PathBuf::from(given);
-        }
-        let built = Command::new(env!("CARGO"))
-            .args([
-                "build",
-                "--quiet",
-                "--package",
-                "retrotap",
-                "--bin",
-                "retrotap",
-            ])
-            .arg("--message-format=json-render-diagnostics")
-            .current_dir(repository())
-            .stderr(Stdio::inherit())
-            .output()
-            .expect("Cargo runs");
-        assert!(built.status.success(), "the binary can't be built");
-        let messages = String::from_utf8(built.stdout).expect("JSON");
-        let executable = messages.lines().rev().find_map(|line| {
-            let message: serde_json::Value = serde_json::from_str(line).ok()?;
-            Some(PathBuf::from(message["executable"].as_str()?))
-        });
-        executable.expect("Cargo names what it built")
-    })
+    BUILT.get_or_init(|| given_or_built("RETROTAP_BINARY", "retrotap"))
+}
+
+/// The lake's binary of this working copy, or the one that `RETROTAP_LAKE_BINARY` names.
+///
+/// # Panics
+///
+/// It can't be built.
+pub fn retrotap_lake() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| given_or_built("RETROTAP_LAKE_BINARY", "retrotap-lake"))
+}
+
+/// The first call of a test program builds it, because Cargo gives a package only its own binaries.
+fn given_or_built(variable: &str, name: &str) -> PathBuf {
+    if let Some(given) = std::env::var_os(variable) {
+        return PathBuf::from(given);
+    }
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--package", name, "--bin", name])
+        .arg("--message-format=json-render-diagnostics")
+        .current_dir(repository())
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("Cargo runs");
+    assert!(built.status.success(), "{name} can't be built");
+    let messages = String::from_utf8(built.stdout).expect("JSON");
+    let executable = messages.lines().rev().find_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        Some(PathBuf::from(message["executable"].as_str()?))
+    });
+    executable.expect("Cargo names what it built")
 }
 
 /// The root of the working copy.

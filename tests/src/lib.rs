@@ -1,9 +1,17 @@
-//! End to end tests: real ports, real brokers, a real browser.
+//! End to end tests: real ports, real servers, a real browser.
 
+pub mod apart;
 pub mod binary;
 pub mod certificates;
+pub mod chaos;
+pub mod feeder;
 pub mod gateway;
+pub mod influx;
+pub mod kafka;
+pub mod lake;
 pub mod manager;
 pub mod mosquitto;
+pub mod ports;
+pub mod proxy;
 pub mod robot;
 pub mod subscriber;

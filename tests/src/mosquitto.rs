@@ -1,12 +1,13 @@
 //! A real mosquitto on a port of its own, to be stopped, killed and started again by a test.
 
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::certificates::Pair;
+pub use crate::ports::free_port;
 
 /// How clients reach the broker.
 #[derive(Debug, Clone)]
@@ -113,10 +114,4 @@ impl Drop for Mosquitto {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// A TCP port on which nothing listens at present.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("it is bound").port()
 }

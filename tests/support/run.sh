@@ -2,7 +2,7 @@
 # Everything that `make test` runs, in order, each step with its minutes. Goes on after a failure, so
 # that one run shows all of them, and ends with the sum of what passed and failed.
 set -uo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 log=target/test-logs
 mkdir -p "$log"
 started=$SECONDS
@@ -43,9 +43,10 @@ step format cargo fmt --all --check
 step clippy cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 step deny deny
 advisories
-# The tests use the binary that the whole workspace was built with.
-export RETROTAP_BINARY=$PWD/target/debug/retrotap
+# The tests use the binaries that the whole workspace was built with.
+export RETROTAP_BINARY=$PWD/target/debug/retrotap RETROTAP_LAKE_BINARY=$PWD/target/debug/retrotap-lake
 step build cargo build --locked --workspace --all-features
+step deploy tests/support/check-deploy.sh
 step tests cargo test --locked --workspace --all-features --no-fail-fast
 step browser node ui/e2e/run.mjs
 package() {
@@ -59,8 +60,12 @@ printf '%s\n' "${summary[@]}"
 printf 'all together %d min\n' $(((SECONDS - started) / 60))
 for line in "${skipped[@]:-}"; do [ -z "$line" ] || printf 'skipped: %s\n' "$line"; done
 
-# `cargo test` prints one line per binary, browser and package a closing one: these are their sum.
-sum() { grep -hoE "[0-9]+ $1" "$log/tests.log" "$log/browser.log" "$log/package.log" 2>/dev/null | awk '{n += $1} END {print n + 0}'; }
+# `cargo test` prints one line per binary; the checks of docker/, the browser and the package a closing one:
+# these are their sum.
+sum() {
+  local logs=("$log"/{tests,deploy,browser,package}.log)
+  grep -hoE "[0-9]+ $1" "${logs[@]}" 2>/dev/null | awk '{n += $1} END {print n + 0}'
+}
 failed=$(($(sum failed) > ${#failed_steps[@]} ? $(sum failed) : ${#failed_steps[@]}))
 [ ${#failed_steps[@]} -eq 0 ] || printf 'failed: %s\n' "${failed_steps[*]}"
 printf '%d passed, %d failed, %d skipped\n' "$(sum passed)" "$failed" ${#skipped[@]}

@@ -2,7 +2,8 @@
 # Installs what a build, or the tests, need beyond Rust, Node, Java and gcc.
 #   setup.sh build   a target for the stages (by rustup, else Debian's own Rust for WebAssembly)
 #   setup.sh package that, and a compiler, libraries and an emulator for arm64, lintian and debootstrap
-#   setup.sh test    all of it, a broker, a browser, a dissector for captures, and cargo-deny
+#   setup.sh test    all of it, a broker, Kafka, a time-series database, a clock to be set, a browser, a
+#                    dissector for captures, cargo-deny, and what judges docker/ and k8s/
 # Installs Debian packages as root or with sudo; where neither is possible it prints the line to run.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -46,9 +47,25 @@ arm64_target() {
   install_debian rustc-web cargo-web rust-web-src
 }
 
+# Apache Kafka as its published jars, which Java runs as they are.
+kafka() {
+  compgen -G 'target/tools/kafka/kafka_2.13-*.jar' >/dev/null && return 0
+  command -v java >/dev/null 2>&1 || install_debian default-jre-headless
+  command -v mvn >/dev/null 2>&1 || install_debian maven
+  say "fetching Kafka's jars (40 MB, once)"
+  # The folder gets its name when it is whole.
+  rm -rf target/tools/kafka target/tools/kafka.part
+  mkdir -p target/tools
+  mvn -B -q -f tests/support/kafka/pom.xml dependency:copy-dependencies \
+    -DincludeScope=runtime -DoutputDirectory="$PWD/target/tools/kafka.part"
+  mv target/tools/kafka.part target/tools/kafka
+}
+
 need_tool cargo "install Rust 1.95 or newer, https://rustup.rs"
 need_tool npm "install Node 20 or newer, https://nodejs.org"
 need_tool cc "install a C compiler, for Debian: apt-get install gcc libc6-dev"
+# The lake's Kafka client is librdkafka, compiled here with TLS; the tests have one too.
+install_debian libssl-dev pkg-config
 stage_target
 case ${1:-build} in package | test)
   arm64_target
@@ -56,7 +73,12 @@ case ${1:-build} in package | test)
   ;;
 esac
 if [ "${1:-build}" = test ]; then
-  install_debian mosquitto mosquitto-clients tshark chromium
+  install_debian mosquitto mosquitto-clients victoria-metrics faketime tshark chromium
+  kafka
+  # For docker/ and k8s/.
+  install_debian shellcheck openssl
+  python3 -c 'import ensurepip' 2>/dev/null || install_debian python3-venv
+  tests/support/deploy/setup.sh
   if ! target/tools/bin/cargo-deny --version >/dev/null 2>&1; then
     say "building cargo-deny (some minutes, once)"
     cargo install --quiet --locked --root target/tools --version 0.20.2 cargo-deny

@@ -14,7 +14,9 @@ use retrotap_tests::robot::{bytes, way};
 const WATCHDOG: Duration = Duration::from_secs(4);
 
 fn settings(ports: &[&Path]) -> String {
-    let mut text = "site: test\ngateway: test\nallow_unsigned: true\nmachines:\n".to_owned();
+    let mut text =
+        "site: test\ngateway: test\nallow_unsigned: true\nspool: {path: spool}\nmachines:\n"
+            .to_owned();
     for (number, port) in (1..).zip(ports) {
         let port = port.display();
         text += &format!("  - {{id: robot-{number}, adapter: kuka-krc2, port: {port}}}\n");

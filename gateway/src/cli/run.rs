@@ -23,6 +23,9 @@ pub struct Args {
     /// Write a capture of each machine's line into this folder.
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
+    /// For tests: write each record into this folder before the spool sees it.
+    #[arg(long, value_name = "DIR", hide = true)]
+    oracle: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -49,7 +52,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
-    let plan = plan::plan(&settings, args.record)?;
+    let plan = plan::plan(&settings, args.record, args.oracle)?;
     let ports = plan.machines.iter().flat_map(|machine| &machine.ports);
     store::begin(ports.filter_map(|port| match port {
         PortSpec::Serial(path) => Some(path.as_path()),
