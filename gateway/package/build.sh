@@ -36,7 +36,7 @@ cross() { # cargo's arguments…
       exit 1
     fi
     cargo=(env RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 /usr/bin/cargo)
-    std=(-Zbuild-std=std,panic_unwind)
+    std=('-Zbuild-std=std,panic_unwind')
   fi
   local registry=${CARGO_HOME:-$HOME/.cargo}/registry/src name=${triple^^}
   local flags=("--remap-path-prefix=$registry=crates" "--remap-path-prefix=$PWD=retrotap")

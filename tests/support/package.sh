@@ -5,7 +5,7 @@
 #   package.sh FILE.deb…
 # BUILT_HERE=dev says that the amd64 one was made of the tests' own binary, which has paths in it.
 set -uo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit
 passed=0 failed=0 skipped=0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -122,8 +122,8 @@ begin() {
   copy=$work/debian
   cp -a "$debian" "$copy" && cp "$deb" "$copy/retrotap.deb"
 }
-installs() { # with every dependency there: `dpkg` alone would not fetch one
-  inside dpkg -i /retrotap.deb && inside dpkg --audit && [ -z "$(inside dpkg --audit)" ]
+installs() { # `dpkg` fetches nothing, so every dependency must be there
+  inside dpkg -i /retrotap.deb && [ -z "$(inside dpkg --audit)" ]
 }
 user() { inside id retrotap | grep -q '(dialout)'; }
 enabled() { [ "$(inside systemctl is-enabled retrotap.service)" = enabled ]; }
@@ -133,7 +133,6 @@ verify() { # what systemd doesn't like it says, and ends well all the same
   said=$(inside systemd-analyze verify --man=no /usr/lib/systemd/system/retrotap.service 2>&1) || { echo "$said"; return 1; }
   [ -z "$said" ] || { echo "$said"; return 1; }
 }
-rules() { inside udevadm test-builtin kmod /sys/class/tty/ptmx >/dev/null 2>&1; inside udevadm control --help >/dev/null; }
 runs_inside() {
   inside retrotap --version && inside retrotap check /etc/retrotap/retrotap.yaml.example
 }
