@@ -21,7 +21,8 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts it with these settings, to which the page's address is added, and waits for the page.
+    /// Starts it with these settings, to which the page's address is added, and a spool in `folder` if
+    /// they name none, and waits for the page.
     /// Files that settings name relatively stand in `folder`.
     ///
     /// # Panics
@@ -30,7 +31,10 @@ impl Gateway {
     pub fn start(folder: &Path, settings: &str, more: &[&str]) -> Self {
         let page = free_port();
         let (file, log) = (folder.join("retrotap.yaml"), folder.join("retrotap.log"));
-        let settings = format!("{settings}\nweb: {{listen: \"127.0.0.1:{page}\"}}\n");
+        let mut settings = format!("{settings}\nweb: {{listen: \"127.0.0.1:{page}\"}}\n");
+        if !settings.contains("spool:") {
+            settings.push_str("spool: {path: spool}\n");
+        }
         std::fs::write(&file, settings).expect("the folder is there");
         let mut arguments = vec!["run", file.to_str().expect("UTF-8")];
         arguments.extend(more);
