@@ -4,40 +4,45 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-/// The binary of this working copy, or the one that `RETROTAP_BINARY` names. The first call of a test
-/// program builds it, because Cargo gives a package only its own binaries.
+/// The gateway's binary of this working copy, or the one that `RETROTAP_BINARY` names. The first call
+/// of a test program builds it, because Cargo gives a package only its own binaries.
 ///
 /// # Panics
 ///
 /// It can't be built.
 pub fn retrotap() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        if let Some(given) = std::env::var_os("RETROTAP_BINARY") {
-            return PathBuf::from(given);
-        }
-        let built = Command::new(env!("CARGO"))
-            .args([
-                "build",
-                "--quiet",
-                "--package",
-                "retrotap",
-                "--bin",
-                "retrotap",
-            ])
-            .arg("--message-format=json-render-diagnostics")
-            .current_dir(repository())
-            .stderr(Stdio::inherit())
-            .output()
-            .expect("Cargo runs");
-        assert!(built.status.success(), "the binary can't be built");
-        let messages = String::from_utf8(built.stdout).expect("JSON");
-        let executable = messages.lines().rev().find_map(|line| {
-            let message: serde_json::Value = serde_json::from_str(line).ok()?;
-            Some(PathBuf::from(message["executable"].as_str()?))
-        });
-        executable.expect("Cargo names what it built")
-    })
+    BUILT.get_or_init(|| built("retrotap", "RETROTAP_BINARY"))
+}
+
+/// The lake's, or the one that `RETROTAP_LAKE_BINARY` names.
+///
+/// # Panics
+///
+/// It can't be built.
+pub fn retrotap_lake() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| built("retrotap-lake", "RETROTAP_LAKE_BINARY"))
+}
+
+fn built(name: &str, given: &str) -> PathBuf {
+    if let Some(given) = std::env::var_os(given) {
+        return PathBuf::from(given);
+    }
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--package", name, "--bin", name])
+        .arg("--message-format=json-render-diagnostics")
+        .current_dir(repository())
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("Cargo runs");
+    assert!(built.status.success(), "{name} can't be built");
+    let messages = String::from_utf8(built.stdout).expect("JSON");
+    let executable = messages.lines().rev().find_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        Some(PathBuf::from(message["executable"].as_str()?))
+    });
+    executable.expect("Cargo names what it built")
 }
 
 /// The root of the working copy.
@@ -45,15 +50,24 @@ pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// A command that doesn't see the settings and caches of whoever runs the tests.
+/// A command of the gateway that doesn't see the settings of whoever runs the tests.
 pub fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(retrotap());
+    command_of(retrotap(), arguments)
+}
+
+/// The same of the lake.
+pub fn lake_command(arguments: &[&str]) -> Command {
+    command_of(retrotap_lake(), arguments)
+}
+
+fn command_of(program: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command
         .args(arguments)
         .env_remove("RETROTAP_LOG")
         .stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("RETROTAP__") {
+        if name.to_string_lossy().starts_with("RETROTAP_") {
             command.env_remove(name);
         }
     }
