@@ -5,6 +5,7 @@ pub mod binary;
 pub mod certificates;
 pub mod chaos;
 pub mod gateway;
+pub mod http;
 pub mod influx;
 pub mod kafka;
 pub mod mosquitto;
