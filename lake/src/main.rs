@@ -1,3 +1,7 @@
-//! `retrotap-lake`: the roles of the lake as commands of one program.
+//! The binary. What it does stands in [`retrotap_lake::cli`].
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    retrotap_lake::cli::main()
+}

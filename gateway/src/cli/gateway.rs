@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::capture::{Input as Captured, InputKind, ModuleUsed, PortLabel, Start};
 use crate::config::limits::INPUTS_PENDING_MAX;
 use crate::gauge::Gauge;
-use crate::line::{Input, Line, Live, Parameter, Recording, supervise};
+use crate::line::{Input, Line, Live, Oracle, Parameter, Recording, supervise};
 use crate::modules::assemble::{Assembled, Params, assemble};
 use crate::modules::catalog::{Catalog, LoadedAdapter};
 use crate::port::{LineClock, PortSpec};
@@ -52,6 +52,8 @@ pub struct Plan {
     pub catalog: Catalog,
     /// A folder for a capture of each machine, if they are to be recorded.
     pub record_dir: Option<PathBuf>,
+    /// A folder for what tests hold the far end against; none outside tests.
+    pub oracle_dir: Option<PathBuf>,
 }
 
 /// One machine of a plan.
@@ -166,6 +168,13 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
             None => None,
             Some(folder) => Some(record(folder, &machine, &assembled, clock)?),
         };
+        let oracle = match &plan.oracle_dir {
+            None => None,
+            Some(folder) => Some(
+                Oracle::begin(folder, &machine.id)
+                    .with_context(|| format!("the oracle can't write into {}", folder.display()))?,
+            ),
+        };
         let live = Live {
             machine: Arc::clone(&machine.id),
             ports: machine.ports,
@@ -174,6 +183,7 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
             intake: spool.intake(&machine.id),
             send_frames: machine.send_frames,
             recording,
+            oracle,
             clock,
         };
         let make = maker(
@@ -374,6 +384,9 @@ impl Look {
             let json =
                 serde_json::json!({"v": 1, "state": state, "since": since, "detail": detail});
             self.board.put_status(&machine.id, &json.to_string());
+            let alarms = alarms(*state, since, detail);
+            self.board
+                .put_alarms(Some(&machine.id), &alarms.to_string());
         }
         let backlog = self.spool.backlog();
         let uplink = self.uplink.borrow();
@@ -404,6 +417,22 @@ impl Look {
             taken_at: now,
         }
     }
+}
+
+/// The alarms of a machine: what somebody has to look after, since when, and what to do. A retained
+/// message, so it changes only when they do.
+fn alarms(state: LineState, since: &str, detail: &str) -> serde_json::Value {
+    let alarm = match state {
+        LineState::Silent => Some("line_silent"),
+        LineState::Disconnected => Some("line_disconnected"),
+        LineState::Failed => Some("line_failed"),
+        LineState::Starting | LineState::Running => None,
+    };
+    let active: Vec<_> = alarm
+        .map(|alarm| serde_json::json!({"alarm": alarm, "since": since, "detail": detail}))
+        .into_iter()
+        .collect();
+    serde_json::json!({"v": 1, "t": since, "active": active})
 }
 
 impl Shown {
@@ -490,6 +519,22 @@ impl Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_needs_somebody_raises_one_alarm_and_a_running_one_none() {
+        let of = |state| alarms(state, "2026-11-25T12:00:00.000000000Z", "the cable");
+        for (state, name) in [
+            (LineState::Silent, "line_silent"),
+            (LineState::Disconnected, "line_disconnected"),
+            (LineState::Failed, "line_failed"),
+        ] {
+            assert_eq!(of(state)["active"][0]["alarm"], name);
+            assert_eq!(of(state)["active"][0]["detail"], "the cable");
+        }
+        for state in [LineState::Starting, LineState::Running] {
+            assert_eq!(of(state)["active"].as_array().map(Vec::len), Some(0));
+        }
+    }
 
     #[test]
     fn the_rate_is_that_of_the_last_two_seconds() {

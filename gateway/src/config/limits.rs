@@ -85,6 +85,33 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// a half times this; much less is traffic for nothing on a metered line.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
+/// Of the backlog in flight at most, in bytes; a quick way fills a megabyte.
+pub const BACKLOG_IN_FLIGHT_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long a live record may queue behind the backlog on the way to the broker. A PUBACK of the
+/// backlog that takes longer halves what may be in flight of it.
+pub const BACKLOG_QUEUEING_MAX: Duration = Duration::from_millis(250);
+
+/// The lake is silent about a batch for this long: it is sent again.
+pub const TAKEN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Of the backlog sent and not known to be taken, in bytes: a lake that needs 300 ms for a batch
+/// still takes 10 MB/s.
+pub const UNTAKEN_BACKLOG_BYTES_MAX: usize = 3 * 1024 * 1024;
+
+/// Live batches sent and not known to be taken, in bytes: 10 s of one KR C2 with raw frames.
+pub const UNTAKEN_LIVE_BYTES_MAX: usize = 1024 * 1024;
+
+/// A message on `taken`. One range has 70 bytes, and a message of ours holds one.
+pub const TAKEN_BYTES_MAX: usize = 64 * 1024;
+
+/// Ranges in a message on `taken`.
+pub const TAKEN_RANGES_MAX: usize = 256;
+
+/// Messages on `taken` that wait for the publisher. What finds no place is said again by the lake
+/// once the batch is sent again.
+pub const TAKEN_PENDING_MAX: usize = 256;
+
 /// No PUBACK for this long while some are due: the session is given up and begun again, from the
 /// first unreleased entry.
 pub const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -118,6 +145,9 @@ const _: () = {
         TOPIC_BYTES_MAX < u16::MAX as usize,
         "MQTT counts a topic's bytes in 16 bits"
     );
+    assert!(BACKLOG_IN_FLIGHT_BYTES_MAX >= 2 * BATCH_BYTES_MAX);
+    assert!(UNTAKEN_BACKLOG_BYTES_MAX >= BACKLOG_IN_FLIGHT_BYTES_MAX);
+    assert!(BACKLOG_QUEUEING_MAX.as_millis() < TAKEN_TIMEOUT.as_millis());
     assert!(RECONNECT_PAUSE_MIN.as_millis() < RECONNECT_PAUSE_MAX.as_millis());
     assert!(KEEP_ALIVE.as_secs() > 0 && KEEP_ALIVE.as_secs() <= u16::MAX as u64);
     // A broker that answers nothing is given up before a stop gives up waiting for systemd (90 s).

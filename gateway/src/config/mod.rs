@@ -28,7 +28,7 @@ use retrotap_adapters::schema::ParamValue;
 use retrotap_adapters::yaml::{Document, Problem};
 
 use crate::cell::obstacles::Snapshot;
-use broker::{BrokerUrl, TlsFiles};
+use broker::{BrokerUrl, ReleaseOn, TlsFiles};
 use limits::SETTINGS_FILE_BYTES_MAX;
 
 /// Prefix of environment variables that are settings.
@@ -101,7 +101,7 @@ pub struct Pose {
     pub rpy_rad: [f64; 3],
 }
 
-/// The uplink by MQTT; `release_on: broker` was written down.
+/// The uplink by MQTT.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mqtt {
     /// The broker.
@@ -110,6 +110,8 @@ pub struct Mqtt {
     pub tls: Option<TlsFiles>,
     /// As whom the broker knows this gateway.
     pub client_id: String,
+    /// Whose word releases an entry; there is no default.
+    pub release_on: ReleaseOn,
 }
 
 /// What settings depend on besides the file: handed in, so that tests own it.

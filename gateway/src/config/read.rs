@@ -11,7 +11,7 @@ use std::sync::Arc;
 use retrotap_adapters::schema::ParamValue;
 use retrotap_adapters::yaml::{Node, Quantity, Unit, did_you_mean};
 
-use super::broker::{BrokerUrl, ClientFiles, TlsFiles};
+use super::broker::{BrokerUrl, ClientFiles, ReleaseOn, TlsFiles};
 use super::limits::{MACHINES_MAX, NAME_BYTES_MAX, SPOOL_BYTES_MAX, SPOOL_BYTES_MIN};
 use super::{Cell, Machine, Mqtt, Pose, Robot, Settings, Surroundings};
 use crate::cell::obstacles::Snapshot;
@@ -279,6 +279,7 @@ struct Uplink {
     url: BrokerUrl,
     tls: Option<TlsFiles>,
     client_id: Option<Arc<str>>,
+    release_on: ReleaseOn,
 }
 
 impl Uplink {
@@ -291,6 +292,7 @@ impl Uplink {
             url: self.url,
             tls: self.tls,
             client_id,
+            release_on: self.release_on,
         }
     }
 }
@@ -299,21 +301,21 @@ fn uplink(node: Node<'_>, folder: &Path, surroundings: &Surroundings<'_>) -> Opt
     let map = node.map(&["mqtt", "release_on"])?;
     let mqtt = map.required("mqtt", |node| mqtt(node, folder, surroundings));
     let release_on = map.required("release_on", |node| {
-        if node.choice(&[("broker", true), ("lake", false)])? {
-            return Some(());
-        }
-        node.problem("the lake's acknowledgement (`taken`) is not spoken by this version")
-            .expected(
-                "broker: a record is forgotten once the broker has it, and what lies behind the \
-                 broker may still lose it",
-            );
-        None
+        node.choice(&[("broker", ReleaseOn::Broker), ("lake", ReleaseOn::Lake)])
     });
-    release_on?;
-    mqtt
+    let (url, tls, client_id) = mqtt?;
+    Some(Uplink {
+        url,
+        tls,
+        client_id,
+        release_on: release_on?,
+    })
 }
 
-fn mqtt(node: Node<'_>, folder: &Path, surroundings: &Surroundings<'_>) -> Option<Uplink> {
+/// The broker, our certificates, and our name if one is given.
+type Broker = (BrokerUrl, Option<TlsFiles>, Option<Arc<str>>);
+
+fn mqtt(node: Node<'_>, folder: &Path, surroundings: &Surroundings<'_>) -> Option<Broker> {
     let map = node.map(&[
         "url",
         "plain",
@@ -369,11 +371,7 @@ fn mqtt(node: Node<'_>, folder: &Path, surroundings: &Surroundings<'_>) -> Optio
     plain?;
     let client = cert.zip(key).map(|(cert, key)| ClientFiles { cert, key });
     let tls = ca.map(|ca| TlsFiles { ca, client });
-    whole.then_some(Uplink {
-        url,
-        tls,
-        client_id,
-    })
+    whole.then_some((url, tls, client_id))
 }
 
 /// The page has no login yet, so it stays on this machine.

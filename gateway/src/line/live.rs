@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{Input, Line, Output, Recording};
+use super::{Input, Line, Oracle, Output, Recording};
 use crate::capture::{Input as Captured, InputKind};
 use crate::config::limits::{CLOCK_ASKED_EVERY_NS, LINE_RESTART_PAUSE_MAX, LINE_RESTART_PAUSE_MIN};
 use crate::gauge::Gauge;
@@ -38,6 +38,8 @@ pub struct Live {
     pub send_frames: bool,
     /// Where chunks and inputs are written down, if they are.
     pub recording: Option<Recording>,
+    /// Where tests see each record before the spool does.
+    pub oracle: Option<Oracle>,
     /// The line's time.
     pub clock: LineClock,
 }
@@ -145,7 +147,11 @@ fn hand_over<'a>(
         }
         Output::Frame(_) => {}
         Output::Record(record) => {
-            if !live.intake.record(record.to_record(clock)) {
+            let record = record.to_record(clock);
+            if let Some(oracle) = &live.oracle {
+                oracle.record(&record);
+            }
+            if !live.intake.record(record) {
                 gauge.dropped(1);
             }
         }

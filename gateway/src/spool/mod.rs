@@ -30,7 +30,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 pub use json::Fields;
 pub use numbering::Numbering;
-pub use queues::{Backlog, Batch, Counts, DropCause};
+pub use queues::{Backlog, Batch, Counts, DropCause, Lane, Lanes};
 use queues::{Due, Lost, Queues, Taking};
 
 use crate::config::limits::{INTAKE_BATCH_ENTRIES_MAX, INTAKE_ENTRIES_MAX};
@@ -262,19 +262,20 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Waits for the next batch: entries of one machine and stream, in order, with at most
-    /// `bytes_max` of payload (or a single entry that is larger). It comes when it is full, or when
-    /// its first entry has waited for `linger`. Machines take turns. What is read is in flight.
+    /// Waits for the next batch of these lanes, live ones first: entries of one machine, stream and
+    /// epoch, in order, with at most `bytes_max` of payload (or a single entry that is larger). It
+    /// comes when it is full, or when its first entry has waited for `linger`. Machines take turns.
+    /// What is read is in flight.
     ///
     /// Dropping the future loses nothing.
-    pub async fn next(&mut self, bytes_max: usize, linger: Duration) -> Batch {
+    pub async fn next(&mut self, bytes_max: usize, linger: Duration, lanes: Lanes) -> Batch {
         loop {
             let now = Instant::now();
             let due = {
                 let mut queues = self.shared.queues();
-                let due = queues.due(bytes_max, linger, now);
+                let due = queues.due(bytes_max, linger, lanes, now);
                 if due == Due::Now
-                    && let Some(batch) = queues.read(bytes_max, now)
+                    && let Some(batch) = queues.read(bytes_max, lanes, now)
                 {
                     return batch;
                 }
@@ -290,9 +291,19 @@ impl Reader {
         }
     }
 
-    /// Forgets what is in flight of this machine and stream, up to and including (epoch, seq).
-    pub fn release(&mut self, machine: &str, stream: Stream, epoch: u64, seq: u64) {
-        self.shared.queues().release(machine, stream, epoch, seq);
+    /// Forgets these entries, both numbers included: whoever releases has them. What isn't held, or
+    /// was never read, is ignored. How many they were.
+    pub fn release(
+        &mut self,
+        machine: &str,
+        stream: Stream,
+        epoch: u64,
+        first: u64,
+        last: u64,
+    ) -> u64 {
+        self.shared
+            .queues()
+            .release(machine, stream, epoch, first..=last)
     }
 
     /// Forgets a batch that will never be taken; counted, and told by a `gap` record.
@@ -300,7 +311,8 @@ impl Reader {
         self.shared.queues().refuse(batch);
     }
 
-    /// What is in flight will be read again, in the same order.
+    /// A session ended: what is held will be read again from the first on, as backlog, and what is
+    /// taken in from now on is live.
     pub fn rewind(&mut self) {
         self.shared.queues().rewind();
     }

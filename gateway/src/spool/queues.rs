@@ -2,10 +2,12 @@
 //! lock; those are in `mod.rs`.
 //!
 //! A queue per machine and stream. Entries wait, are read (and are then in flight), and leave when
-//! they are released. When there is no room, the oldest that wait are dropped, those of all
+//! they are released. What was in flight when a session ended waits again, as backlog, and is read
+//! beside what came since. When there is no room, the oldest that wait are dropped, those of all
 //! machines alike by age; what is in flight stays, because whether it arrived isn't known yet.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -112,13 +114,59 @@ impl Held {
 struct Queue {
     numbering: Numbering,
     stream: Stream,
-    waiting: VecDeque<Held>,
-    waiting_bytes: usize,
+    /// Never read.
+    live: Waiting,
+    /// Read in a session that ended.
+    backlog: Waiting,
     in_flight: VecDeque<Held>,
     lost: Vec<Lost>,
 }
 
+/// Entries that wait to be read, in the order of their numbers.
+#[derive(Debug, Default)]
+struct Waiting {
+    entries: VecDeque<Held>,
+    bytes: usize,
+}
+
+impl Waiting {
+    fn push_back(&mut self, held: Held) {
+        self.bytes += held.bytes();
+        self.entries.push_back(held);
+    }
+
+    fn pop_front(&mut self) -> Option<Held> {
+        let held = self.entries.pop_front()?;
+        self.bytes -= held.bytes();
+        Some(held)
+    }
+
+    fn front(&self) -> Option<&Held> {
+        self.entries.front()
+    }
+}
+
 impl Queue {
+    fn waiting(&self, lane: Lane) -> &Waiting {
+        match lane {
+            Lane::Live => &self.live,
+            Lane::Backlog => &self.backlog,
+        }
+    }
+
+    fn waiting_mut(&mut self, lane: Lane) -> &mut Waiting {
+        match lane {
+            Lane::Live => &mut self.live,
+            Lane::Backlog => &mut self.backlog,
+        }
+    }
+
+    /// The entry that has waited longest. The backlog is always older than what is live.
+    fn oldest_waiting(&self) -> Option<(Lane, &Held)> {
+        let lane = |lane| Some((lane, self.waiting(lane).front()?));
+        lane(Lane::Backlog).or_else(|| lane(Lane::Live))
+    }
+
     fn is_of(&self, machine: &str, stream: Stream) -> bool {
         self.stream == stream && &*self.numbering.identity().machine == machine
     }
@@ -181,13 +229,53 @@ pub struct Backlog {
     pub oldest_taken_at: Option<Instant>,
 }
 
-/// Entries of one machine and stream in the order of their numbers; never empty.
+/// Which of two ways out an entry takes, so that what is new doesn't wait behind what is old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Taken in since the session began.
+    Live,
+    /// Held from before it.
+    Backlog,
+}
+
+/// Which lanes may be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lanes {
+    /// What is new.
+    pub live: bool,
+    /// What is old.
+    pub backlog: bool,
+}
+
+impl Lanes {
+    /// Both.
+    pub const BOTH: Self = Self {
+        live: true,
+        backlog: true,
+    };
+
+    /// Whether there is one at all.
+    pub fn any(self) -> bool {
+        self.live || self.backlog
+    }
+
+    /// Those that are open, in the order in which they are read.
+    fn open(self) -> impl Iterator<Item = Lane> {
+        let open = [(self.live, Lane::Live), (self.backlog, Lane::Backlog)];
+        open.into_iter()
+            .filter_map(|(open, lane)| open.then_some(lane))
+    }
+}
+
+/// Entries of one machine, stream and epoch whose numbers follow each other; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     /// The machine.
     pub machine: Arc<str>,
     /// Which of its streams.
     pub stream: Stream,
+    /// Which way it takes.
+    pub lane: Lane,
     /// The entries.
     pub entries: Vec<Entry>,
 }
@@ -205,11 +293,19 @@ impl Batch {
         payload
     }
 
-    /// The name of the last entry: releasing it releases all of them.
-    pub fn last(&self) -> (u64, u64) {
-        self.entries
-            .last()
-            .map_or((0, 0), |entry| (entry.epoch, entry.seq))
+    /// The epoch of all of them.
+    pub fn epoch(&self) -> u64 {
+        self.entries.first().map_or(0, |entry| entry.epoch)
+    }
+
+    /// The first number.
+    pub fn first(&self) -> u64 {
+        self.entries.first().map_or(0, |entry| entry.seq)
+    }
+
+    /// The last number.
+    pub fn last(&self) -> u64 {
+        self.entries.last().map_or(0, |entry| entry.seq)
     }
 }
 
@@ -268,8 +364,8 @@ impl Queues {
                 self.epoch,
             ),
             stream,
-            waiting: VecDeque::new(),
-            waiting_bytes: 0,
+            live: Waiting::default(),
+            backlog: Waiting::default(),
             in_flight: VecDeque::new(),
             lost: Vec::new(),
         });
@@ -341,8 +437,7 @@ impl Queues {
             tells,
         };
         self.bytes += held.bytes();
-        queue.waiting_bytes += held.bytes();
-        queue.waiting.push_back(held);
+        queue.live.push_back(held);
         self.counts.taken += 1;
         Some(entry)
     }
@@ -352,13 +447,17 @@ impl Queues {
         let oldest = self
             .queues
             .iter_mut()
-            .filter(|queue| !queue.waiting.is_empty())
-            .min_by_key(|queue| queue.waiting.front().map(|held| held.taken_at));
-        let Some(queue) = oldest else { return false };
-        let Some(held) = queue.waiting.pop_front() else {
+            .filter_map(|queue| {
+                let (lane, held) = queue.oldest_waiting()?;
+                Some((held.taken_at, lane, queue))
+            })
+            .min_by_key(|(taken_at, ..)| *taken_at);
+        let Some((_, lane, queue)) = oldest else {
             return false;
         };
-        queue.waiting_bytes -= held.bytes();
+        let Some(held) = queue.waiting_mut(lane).pop_front() else {
+            return false;
+        };
         self.bytes -= held.bytes();
         queue.lose_held(&held, DropCause::SpoolFull);
         *self
@@ -369,14 +468,23 @@ impl Queues {
         true
     }
 
-    /// When there is a batch of `bytes_max`, or an entry has waited for `linger`.
-    pub fn due(&self, bytes_max: usize, linger: std::time::Duration, now: Instant) -> Due {
+    /// When there is a batch of `bytes_max`, or an entry has waited for `linger`. What is old has
+    /// waited long enough.
+    pub fn due(
+        &self,
+        bytes_max: usize,
+        linger: std::time::Duration,
+        lanes: Lanes,
+        now: Instant,
+    ) -> Due {
         let mut due = Due::WhenTaken;
         for queue in &self.queues {
-            if !queue.lost.is_empty() || queue.waiting_bytes >= bytes_max {
+            let full = lanes.live && queue.live.bytes >= bytes_max;
+            let old = lanes.backlog && queue.backlog.front().is_some();
+            if full || old || (lanes.live && !queue.lost.is_empty()) {
                 return Due::Now;
             }
-            let Some(front) = queue.waiting.front() else {
+            let Some(front) = queue.live.front().filter(|_| lanes.live) else {
                 continue;
             };
             let at = front.taken_at + linger;
@@ -391,38 +499,44 @@ impl Queues {
         due
     }
 
-    /// The next entries of a machine whose turn it is: at least one, and no more than fit into
-    /// `bytes_max` of payload. They are in flight from here on.
-    pub fn read(&mut self, bytes_max: usize, now: Instant) -> Option<Batch> {
+    /// The next entries of a machine whose turn it is, live ones first: at least one, and no more
+    /// than fit into `bytes_max` of payload. They are in flight from here on.
+    pub fn read(&mut self, bytes_max: usize, lanes: Lanes, now: Instant) -> Option<Batch> {
         self.tell_gaps(now);
         let count = self.queues.len();
-        let index = (0..count)
-            .map(|step| (self.turn + step) % count)
-            .find(|&index| {
-                self.queues
-                    .get(index)
-                    .is_some_and(|queue| !queue.waiting.is_empty())
-            })?;
+        let (index, lane) = lanes.open().find_map(|lane| {
+            let index = (0..count)
+                .map(|step| (self.turn + step) % count)
+                .find(|&index| {
+                    self.queues
+                        .get(index)
+                        .is_some_and(|queue| queue.waiting(lane).front().is_some())
+                })?;
+            Some((index, lane))
+        })?;
         self.turn = (index + 1) % count;
         let queue = self.queues.get_mut(index)?;
 
-        let mut entries = Vec::new();
+        let mut entries: Vec<Entry> = Vec::new();
         let mut payload_bytes = "[]".len();
-        while let Some(held) = queue.waiting.front() {
+        while let Some(held) = queue.waiting(lane).front() {
             payload_bytes += held.entry.json.len() + usize::from(!entries.is_empty());
-            if payload_bytes > bytes_max && !entries.is_empty() {
+            let follows = entries.last().is_none_or(|last| {
+                (last.epoch, last.seq + 1) == (held.entry.epoch, held.entry.seq)
+            });
+            if !follows || (payload_bytes > bytes_max && !entries.is_empty()) {
                 break;
             }
-            let Some(held) = queue.waiting.pop_front() else {
+            let Some(held) = queue.waiting_mut(lane).pop_front() else {
                 break;
             };
-            queue.waiting_bytes -= held.bytes();
             entries.push(held.entry.clone());
             queue.in_flight.push_back(held);
         }
         Some(Batch {
             machine: Arc::clone(&queue.numbering.identity().machine),
             stream: queue.stream,
+            lane,
             entries,
         })
     }
@@ -441,24 +555,38 @@ impl Queues {
         }
     }
 
-    /// Forgets the entries of this machine and stream up to and including (epoch, seq), of those
-    /// that are in flight.
-    pub fn release(&mut self, machine: &str, stream: Stream, epoch: u64, seq: u64) {
+    /// Forgets these entries, of those that were read, in this session or in one before. How many
+    /// they were.
+    pub fn release(
+        &mut self,
+        machine: &str,
+        stream: Stream,
+        epoch: u64,
+        numbers: RangeInclusive<u64>,
+    ) -> u64 {
         let Some(queue) = self
             .queues
             .iter_mut()
             .find(|queue| queue.is_of(machine, stream))
         else {
-            return;
+            return 0;
         };
-        while let Some(held) = queue.in_flight.front() {
-            if held.name() > (epoch, seq) {
-                break;
-            }
-            self.bytes -= held.bytes();
-            self.counts.released += 1;
-            queue.in_flight.pop_front();
+        let is_meant = |held: &Held| held.entry.epoch == epoch && numbers.contains(&held.entry.seq);
+        let (mut released, mut bytes) = (0, 0);
+        for held in [&mut queue.in_flight, &mut queue.backlog.entries] {
+            held.retain(|held| {
+                let meant = is_meant(held);
+                if meant {
+                    released += 1;
+                    bytes += held.bytes();
+                }
+                !meant
+            });
         }
+        queue.backlog.bytes = queue.backlog.entries.iter().map(Held::bytes).sum();
+        self.bytes -= bytes;
+        self.counts.released += released;
+        released
     }
 
     /// Forgets the entries of a batch that will never be taken: they are counted, and told by a
@@ -495,9 +623,13 @@ impl Queues {
     /// Puts what is in flight back, so that it is read again: a session ended.
     pub fn rewind(&mut self) {
         for queue in &mut self.queues {
-            while let Some(held) = queue.in_flight.pop_back() {
-                queue.waiting_bytes += held.bytes();
-                queue.waiting.push_front(held);
+            // What is in flight of both lanes, what was backlog already, and what was never read.
+            let mut held: Vec<Held> = std::mem::take(&mut queue.in_flight).into();
+            held.extend(std::mem::take(&mut queue.backlog).entries);
+            held.extend(std::mem::take(&mut queue.live).entries);
+            held.sort_by_key(Held::name);
+            for held in held {
+                queue.backlog.push_back(held);
             }
         }
         while self.bytes > self.bytes_max && self.drop_oldest() {}
@@ -509,13 +641,14 @@ impl Queues {
             ..Backlog::default()
         };
         for queue in &self.queues {
-            let entries = queue.waiting.len() + queue.in_flight.len();
+            let entries =
+                queue.live.entries.len() + queue.backlog.entries.len() + queue.in_flight.len();
             backlog.entries += entries;
             if queue.stream == Stream::Records {
                 backlog.records += entries;
             }
-            let oldest = queue.in_flight.front().or(queue.waiting.front());
-            if let Some(held) = oldest {
+            let waits = queue.oldest_waiting().map(|(_, held)| held);
+            for held in queue.in_flight.front().into_iter().chain(waits) {
                 backlog.oldest_taken_at = Some(
                     backlog
                         .oldest_taken_at

@@ -107,14 +107,14 @@ fn what_is_in_flight_is_read_again_after_a_rewind_with_the_same_bytes() {
     for wall in 0..5 {
         queues.take(index, &at("a", wall), now);
     }
-    let first = queues.read(ROOMY, now).expect("five wait");
+    let first = queues.read(ROOMY, Lanes::BOTH, now).expect("five wait");
     assert_eq!(numbers(&first), [1, 2, 3, 4, 5]);
-    assert!(queues.read(ROOMY, now).is_none());
-    queues.release("m", Stream::Records, EPOCH, 2);
+    assert!(queues.read(ROOMY, Lanes::BOTH, now).is_none());
+    queues.release("m", Stream::Records, EPOCH, 1..=2);
     queues.rewind();
-    let again = queues.read(ROOMY, now).expect("three wait");
+    let again = queues.read(ROOMY, Lanes::BOTH, now).expect("three wait");
     assert_eq!(again.entries, first.entries[2..]);
-    queues.release("m", Stream::Records, EPOCH, 5);
+    queues.release("m", Stream::Records, EPOCH, 1..=5);
     assert_eq!(queues.backlog(), Backlog::default());
     assert_eq!(queues.counts.released, 5);
 }
@@ -124,12 +124,12 @@ fn release_takes_only_what_was_read_and_ignores_what_it_does_not_know() {
     let (mut queues, index) = queues(ROOMY);
     let now = Instant::now();
     queues.take(index, &at("a", 1), now);
-    queues.release("m", Stream::Records, EPOCH, 1);
-    queues.release("nobody", Stream::Records, EPOCH, 1);
-    queues.release("m", Stream::Frames, EPOCH, 1);
+    queues.release("m", Stream::Records, EPOCH, 1..=1);
+    queues.release("nobody", Stream::Records, EPOCH, 1..=1);
+    queues.release("m", Stream::Frames, EPOCH, 1..=1);
     assert_eq!(queues.backlog().entries, 1);
-    queues.read(ROOMY, now);
-    queues.release("m", Stream::Records, EPOCH - 1, 99);
+    queues.read(ROOMY, Lanes::BOTH, now);
+    queues.release("m", Stream::Records, EPOCH - 1, 1..=99);
     assert_eq!(queues.backlog().entries, 1, "another epoch's number");
 }
 
@@ -143,10 +143,11 @@ fn batches_keep_to_their_size_and_machines_take_turns() {
     }
     let entry = queues.take(two, &at("a", 0), now).expect("taken");
     let room_for_two = 2 * entry.json.len() + "[,]".len();
-    let order: Vec<(String, Vec<u64>)> = std::iter::from_fn(|| queues.read(room_for_two, now))
-        .inspect(|batch| assert!(batch.payload().len() <= room_for_two))
-        .map(|batch| (batch.machine.to_string(), numbers(&batch)))
-        .collect();
+    let order: Vec<(String, Vec<u64>)> =
+        std::iter::from_fn(|| queues.read(room_for_two, Lanes::BOTH, now))
+            .inspect(|batch| assert!(batch.payload().len() <= room_for_two))
+            .map(|batch| (batch.machine.to_string(), numbers(&batch)))
+            .collect();
     let expect = [("m", vec![1, 2]), ("n", vec![1]), ("m", vec![3, 4])];
     assert_eq!(
         order,
@@ -161,11 +162,15 @@ fn an_entry_larger_than_the_batch_comes_alone() {
     queues.take(index, &at("a", 1), now);
     queues.take(index, &at("a", 2), now);
     assert_eq!(
-        queues.read(1, now).map(|batch| numbers(&batch)),
+        queues
+            .read(1, Lanes::BOTH, now)
+            .map(|batch| numbers(&batch)),
         Some(vec![1])
     );
     assert_eq!(
-        queues.read(1, now).map(|batch| numbers(&batch)),
+        queues
+            .read(1, Lanes::BOTH, now)
+            .map(|batch| numbers(&batch)),
         Some(vec![2])
     );
 }
@@ -178,7 +183,7 @@ fn a_full_spool_drops_the_oldest_and_one_gap_tells_of_all() {
         queues.take(index, &at("a", wall), now);
         assert!(queues.backlog().bytes <= 2000);
     }
-    let batch = queues.read(ROOMY, now).expect("some are left");
+    let batch = queues.read(ROOMY, Lanes::BOTH, now).expect("some are left");
     let first_kept = batch.entries[0].seq;
     let gap = value(batch.entries.last().expect("not empty"));
     assert_eq!(gap["record"], "gap");
@@ -198,12 +203,14 @@ fn a_gap_that_is_dropped_itself_is_told_by_the_next() {
     for wall in 0..50 {
         queues.take(index, &at("a", wall), now);
     }
-    queues.read(ROOMY, now).expect("read with its gap");
+    queues
+        .read(ROOMY, Lanes::BOTH, now)
+        .expect("read with its gap");
     queues.rewind();
     for wall in 50..100 {
         queues.take(index, &at("a", wall), now);
     }
-    let batch = queues.read(ROOMY, now).expect("some are left");
+    let batch = queues.read(ROOMY, Lanes::BOTH, now).expect("some are left");
     let gap = value(batch.entries.last().expect("not empty"));
     assert_eq!(gap["fields"]["first"], 1);
     assert_eq!(gap["fields"]["last"], batch.entries[0].seq - 1);
@@ -217,12 +224,12 @@ fn what_is_in_flight_is_never_dropped() {
     for wall in 0..3 {
         queues.take(index, &at("a", wall), now);
     }
-    let in_flight = queues.read(ROOMY, now).expect("three wait");
+    let in_flight = queues.read(ROOMY, Lanes::BOTH, now).expect("three wait");
     for wall in 3..100 {
         queues.take(index, &at("a", wall), now);
     }
     assert_eq!(numbers(&in_flight), [1, 2, 3]);
-    queues.release("m", Stream::Records, EPOCH, 3);
+    queues.release("m", Stream::Records, EPOCH, 1..=3);
     assert_eq!(queues.counts.released, 3);
 }
 
@@ -238,8 +245,16 @@ fn what_the_intake_dropped_is_told_without_numbers() {
         numbers: None,
     };
     queues.lose(index, lost);
-    assert_eq!(queues.due(ROOMY, Duration::ZERO, Instant::now()), Due::Now);
-    let gap = value(&queues.read(ROOMY, Instant::now()).expect("the gap").entries[0]);
+    assert_eq!(
+        queues.due(ROOMY, Duration::ZERO, Lanes::BOTH, Instant::now()),
+        Due::Now
+    );
+    let gap = value(
+        &queues
+            .read(ROOMY, Lanes::BOTH, Instant::now())
+            .expect("the gap")
+            .entries[0],
+    );
     assert_eq!(gap["fields"]["reason"], "intake_full");
     assert_eq!(gap["fields"]["count"], 7);
     assert_eq!(gap["fields"]["until"], time::rfc3339(20));
@@ -254,11 +269,11 @@ fn what_is_refused_is_told_once_and_nothing_else_in_flight_is_touched() {
     for wall in 0..3 {
         queues.take(index, &at("a", wall), now);
     }
-    let one_each: Vec<Batch> = std::iter::from_fn(|| queues.read(1, now)).collect();
+    let one_each: Vec<Batch> = std::iter::from_fn(|| queues.read(1, Lanes::BOTH, now)).collect();
     queues.refuse(&one_each[1]);
-    queues.release("m", Stream::Records, EPOCH, 3);
+    queues.release("m", Stream::Records, EPOCH, 1..=3);
     assert_eq!(queues.counts.released, 2);
-    let gap = queues.read(ROOMY, now).expect("the gap");
+    let gap = queues.read(ROOMY, Lanes::BOTH, now).expect("the gap");
     let told = value(&gap.entries[0]);
     assert_eq!(told["fields"]["reason"], "refused");
     assert_eq!(
@@ -266,7 +281,7 @@ fn what_is_refused_is_told_once_and_nothing_else_in_flight_is_touched() {
         (&2.into(), &2.into())
     );
     queues.refuse(&gap);
-    assert!(queues.read(ROOMY, now).is_none());
+    assert!(queues.read(ROOMY, Lanes::BOTH, now).is_none());
     assert_eq!(queues.backlog(), Backlog::default());
 }
 
@@ -286,7 +301,9 @@ fn gaps_of_many_epochs_stay_few() {
             },
         );
     }
-    let batch = queues.read(ROOMY, Instant::now()).expect("gaps");
+    let batch = queues
+        .read(ROOMY, Lanes::BOTH, Instant::now())
+        .expect("gaps");
     assert!(batch.entries.len() <= GAPS_PENDING_MAX);
     let told: u64 = batch
         .entries
@@ -301,11 +318,20 @@ fn an_entry_is_due_when_it_has_lingered_or_the_batch_is_full() {
     let (mut queues, index) = queues(ROOMY);
     let start = Instant::now();
     let linger = Duration::from_millis(5);
-    assert_eq!(queues.due(ROOMY, linger, start), Due::WhenTaken);
+    assert_eq!(
+        queues.due(ROOMY, linger, Lanes::BOTH, start),
+        Due::WhenTaken
+    );
     queues.take(index, &at("a", 1), start);
-    assert_eq!(queues.due(ROOMY, linger, start), Due::At(start + linger));
-    assert_eq!(queues.due(ROOMY, linger, start + linger), Due::Now);
-    assert_eq!(queues.due(10, linger, start), Due::Now);
+    assert_eq!(
+        queues.due(ROOMY, linger, Lanes::BOTH, start),
+        Due::At(start + linger)
+    );
+    assert_eq!(
+        queues.due(ROOMY, linger, Lanes::BOTH, start + linger),
+        Due::Now
+    );
+    assert_eq!(queues.due(10, linger, Lanes::BOTH, start), Due::Now);
 }
 
 #[derive(Debug, Clone)]
@@ -344,14 +370,18 @@ proptest! {
                 }
                 Step::Read(bytes_max) => {
                     // As the uplink does, with a bound on what is in flight.
-                    if in_flight.len() < 5 && let Some(batch) = queues.read(bytes_max, now) {
+                    if in_flight.len() < 5 && let Some(batch) = queues.read(bytes_max, Lanes::BOTH, now) {
+                        let follows = |pair: &[Entry]| {
+                            (pair[0].epoch, pair[0].seq + 1) == (pair[1].epoch, pair[1].seq)
+                        };
+                        prop_assert!(batch.entries.windows(2).all(follows));
                         in_flight.extend(batch.entries);
                     }
                 }
                 Step::Release(count) => {
                     for _ in 0..count {
                         let Some(entry) = in_flight.pop_front() else { break };
-                        queues.release("m", Stream::Records, entry.epoch, entry.seq);
+                        queues.release("m", Stream::Records, entry.epoch, entry.seq..=entry.seq);
                         arrived.push(entry);
                     }
                 }
@@ -362,12 +392,13 @@ proptest! {
             }
         }
         queues.rewind();
-        while let Some(batch) = queues.read(ROOMY, now) {
-            let (epoch, seq) = batch.last();
-            queues.release("m", Stream::Records, epoch, seq);
+        while let Some(batch) = queues.read(ROOMY, Lanes::BOTH, now) {
+            queues.release("m", Stream::Records, batch.epoch(), batch.first()..=batch.last());
             arrived.extend(batch.entries);
         }
         prop_assert_eq!(queues.backlog(), Backlog::default());
+        // Live entries overtake the backlog, so all of them are in order by name only.
+        arrived.sort_by_key(|entry| (entry.epoch, entry.seq));
         prop_assert!(arrived.windows(2).all(|pair|
             (pair[0].epoch, pair[0].seq) < (pair[1].epoch, pair[1].seq)));
 
@@ -393,4 +424,45 @@ proptest! {
             );
         }
     }
+}
+
+#[test]
+fn what_is_new_goes_before_what_a_session_left_and_each_lane_keeps_its_order() {
+    let (mut queues, index) = queues(1 << 20);
+    let now = Instant::now();
+    for wall in 1..=4 {
+        queues.take(index, &at("a", wall), now).expect("taken");
+    }
+    let sent = queues.read(1, Lanes::BOTH, now).expect("four wait");
+    assert_eq!((numbers(&sent), sent.lane), (vec![1], Lane::Live));
+    queues.rewind();
+    for wall in 5..=6 {
+        queues.take(index, &at("a", wall), now).expect("taken");
+    }
+    let live = queues.read(ROOMY, Lanes::BOTH, now).expect("two are new");
+    assert_eq!((numbers(&live), live.lane), (vec![5, 6], Lane::Live));
+    let only_live = Lanes {
+        live: true,
+        backlog: false,
+    };
+    assert_eq!(queues.read(ROOMY, only_live, now), None);
+    // The lake says what it has of the session that ended.
+    assert_eq!(queues.release("m", Stream::Records, EPOCH, 1..=1), 1);
+    let old = queues.read(ROOMY, Lanes::BOTH, now).expect("three are old");
+    assert_eq!((numbers(&old), old.lane), (vec![2, 3, 4], Lane::Backlog));
+    assert_eq!(queues.release("m", Stream::Records, EPOCH, 3..=5), 3);
+    queues.rewind();
+    let left: Vec<Vec<u64>> = std::iter::from_fn(|| queues.read(ROOMY, Lanes::BOTH, now))
+        .map(|batch| numbers(&batch))
+        .collect();
+    assert_eq!(left, [vec![2], vec![6]], "a batch has no holes");
+}
+
+#[test]
+fn what_was_never_read_is_released_by_nobody() {
+    let (mut queues, index) = queues(1 << 20);
+    let now = Instant::now();
+    queues.take(index, &at("a", 1), now).expect("taken");
+    assert_eq!(queues.release("m", Stream::Records, EPOCH, 1..=u64::MAX), 0);
+    assert_eq!(queues.backlog().entries, 1);
 }

@@ -9,11 +9,11 @@ use std::path::Path;
 use rumqttc::{ConnectReturnCode, ConnectionError, DisconnectReasonCode, PubAckReason, StateError};
 use rustls::{AlertDescription, CertificateError};
 
-use super::Settings;
+use super::{BrokerUrl, Settings, TlsFiles};
 
 /// What to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Class {
+pub enum Class {
     /// Try again: the network, or a broker that is busy.
     Later,
     /// A person has to change something.
@@ -24,12 +24,15 @@ pub(super) enum Class {
 
 /// A reason with its class.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub struct Refusal {
+    /// What to do about it.
     pub class: Class,
+    /// In words, for the person who has to mend it.
     pub message: String,
 }
 
 impl Refusal {
+    /// It passes by itself.
     pub fn later(message: impl Into<String>) -> Self {
         Self {
             class: Class::Later,
@@ -37,10 +40,56 @@ impl Refusal {
         }
     }
 
+    /// A person has to change something.
     pub fn person(message: impl Into<String>) -> Self {
         Self {
             class: Class::Person,
             message: message.into(),
+        }
+    }
+}
+
+/// Who talks to whom, and under which names a person finds that in the settings.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer<'a> {
+    /// The broker.
+    pub url: &'a BrokerUrl,
+    /// Certificates; there exactly when `url.tls`.
+    pub tls: Option<&'a TlsFiles>,
+    /// As whom the broker knows us.
+    pub client_id: &'a str,
+    /// What the settings are called.
+    pub keys: &'a Keys,
+}
+
+/// What settings are called where they are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keys {
+    /// Where the broker is.
+    pub url: &'static str,
+    /// The file of CAs.
+    pub ca: &'static str,
+    /// Our certificate, then its key.
+    pub client: &'static str,
+    /// As whom the broker knows us.
+    pub client_id: &'static str,
+}
+
+/// The keys of the gateway's settings.
+const GATEWAY_KEYS: Keys = Keys {
+    url: "uplink.mqtt.url",
+    ca: "uplink.mqtt.ca",
+    client: "uplink.mqtt.client_cert and client_key",
+    client_id: "uplink.mqtt.client_id",
+};
+
+impl<'a> From<&'a Settings> for Peer<'a> {
+    fn from(settings: &'a Settings) -> Self {
+        Self {
+            url: &settings.url,
+            tls: settings.tls.as_ref(),
+            client_id: &settings.client_id,
+            keys: &GATEWAY_KEYS,
         }
     }
 }
@@ -77,20 +126,21 @@ pub(super) fn answer(reason: PubAckReason) -> Answer {
 const PACKET_TOO_LARGE: u8 = 0x95;
 
 /// Explains why a connection failed.
-pub(super) fn explain(error: &ConnectionError, settings: &Settings) -> Refusal {
-    let broker = &settings.url;
+pub fn explain<'a>(error: &ConnectionError, peer: impl Into<Peer<'a>>) -> Refusal {
+    let peer = &peer.into();
+    let broker = peer.url;
     let innermost: &(dyn Error + 'static) = match error {
         // rumqttc doesn't name this one's source as such.
         ConnectionError::MqttState(StateError::Deserialization(source)) => source,
         other => other,
     };
     if let Some(tls) = find(innermost, |error| error.downcast_ref()) {
-        return explain_tls(tls, settings);
+        return explain_tls(tls, peer);
     }
     match error {
         ConnectionError::ConnectionRefused(code)
         | ConnectionError::MqttState(StateError::ConnFail { reason: code }) => {
-            explain_connack(*code, settings)
+            explain_connack(*code, peer)
         }
         ConnectionError::MqttState(
             StateError::Deserialization(
@@ -109,7 +159,7 @@ pub(super) fn explain(error: &ConnectionError, settings: &Settings) -> Refusal {
         ConnectionError::MqttState(StateError::ServerDisconnect {
             reason_code,
             reason_string,
-        }) => explain_disconnect(*reason_code, reason_string.as_deref(), settings),
+        }) => explain_disconnect(*reason_code, reason_string.as_deref(), peer),
         ConnectionError::Timeout(_) => Refusal::later(format!(
             "{broker} doesn't answer within {} s: is the port right, and does a firewall let it \
              through?",
@@ -118,19 +168,19 @@ pub(super) fn explain(error: &ConnectionError, settings: &Settings) -> Refusal {
         ConnectionError::MqttState(StateError::AwaitPingResp) => {
             Refusal::later(format!("{broker} has stopped answering"))
         }
-        ConnectionError::Io(source) => explain_io(source, settings),
-        ConnectionError::MqttState(StateError::Io(source)) => explain_io(source, settings),
-        ConnectionError::MqttState(StateError::ConnectionAborted) => closed(settings),
+        ConnectionError::Io(source) => explain_io(source, peer),
+        ConnectionError::MqttState(StateError::Io(source)) => explain_io(source, peer),
+        ConnectionError::MqttState(StateError::ConnectionAborted) => closed(peer),
         other => match find(innermost, |error| error.downcast_ref()) {
-            Some(source) => explain_io(source, settings),
+            Some(source) => explain_io(source, peer),
             None => Refusal::later(format!("{broker}: {other}")),
         },
     }
 }
 
-fn explain_io(error: &std::io::Error, settings: &Settings) -> Refusal {
+fn explain_io(error: &std::io::Error, peer: &Peer<'_>) -> Refusal {
     use std::io::ErrorKind;
-    let broker = &settings.url;
+    let broker = peer.url;
     match error.kind() {
         ErrorKind::ConnectionRefused => {
             Refusal::later(format!("nothing listens at {broker}: does the broker run?"))
@@ -138,7 +188,7 @@ fn explain_io(error: &std::io::Error, settings: &Settings) -> Refusal {
         ErrorKind::UnexpectedEof
         | ErrorKind::ConnectionReset
         | ErrorKind::ConnectionAborted
-        | ErrorKind::BrokenPipe => closed(settings),
+        | ErrorKind::BrokenPipe => closed(peer),
         _ if error.to_string().contains("lookup") => Refusal::later(format!(
             "the name {} can't be resolved ({error}): is it spelled right, and does DNS work?",
             broker.host
@@ -147,53 +197,54 @@ fn explain_io(error: &std::io::Error, settings: &Settings) -> Refusal {
     }
 }
 
-fn closed(settings: &Settings) -> Refusal {
-    let broker = &settings.url;
-    let hint = match &settings.tls {
-        None => "; if it expects TLS, write mqtts:// and a ca",
-        Some(files) if files.client.is_none() => {
-            "; if it asks for a client certificate, set client_cert and client_key"
-        }
-        Some(_) => "",
+fn closed(peer: &Peer<'_>) -> Refusal {
+    let broker = peer.url;
+    let hint = match peer.tls {
+        None => format!(
+            "; if it expects TLS, write mqtts:// and set {}",
+            peer.keys.ca
+        ),
+        Some(files) if files.client.is_none() => format!(
+            "; if it asks for a client certificate, set {}",
+            peer.keys.client
+        ),
+        Some(_) => String::new(),
     };
     Refusal::later(format!("{broker} closed the connection{hint}"))
 }
 
-fn explain_tls(error: &rustls::Error, settings: &Settings) -> Refusal {
-    let broker = &settings.url;
-    let ca = settings
-        .tls
-        .as_ref()
-        .map_or(Path::new("?"), |files| &files.ca)
-        .display();
+fn explain_tls(error: &rustls::Error, peer: &Peer<'_>) -> Refusal {
+    let broker = peer.url;
+    let ca = peer.tls.map_or(Path::new("?"), |files| &files.ca).display();
     let host = &broker.host;
+    let (key, url_key) = (peer.keys.ca, peer.keys.url);
     match error {
         rustls::Error::InvalidCertificate(reason) => Refusal::person(match reason {
             CertificateError::UnknownIssuer => format!(
                 "the certificate of {broker} isn't signed by a CA in {ca}: put the CA of the \
-                 broker's certificate there (uplink.mqtt.ca), with those between if there are any"
+                 broker's certificate there ({key}), with those between if there are any"
             ),
             CertificateError::BadSignature => format!(
-                "the certificate of {broker} has a wrong signature: {ca} (uplink.mqtt.ca) holds \
+                "the certificate of {broker} has a wrong signature: {ca} ({key}) holds \
                  another CA of the same name; put the present one there"
             ),
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => format!(
                 "the certificate of {broker} has expired{}: renew it on the broker; if it \
-                 hasn't, this gateway's clock is wrong (timedatectl)",
+                 hasn't, the clock here is wrong (timedatectl)",
                 dates(reason)
             ),
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => format!(
-                "the certificate of {broker} isn't valid yet{}: this gateway's clock is probably \
+                "the certificate of {broker} isn't valid yet{}: the clock here is probably \
                  wrong (timedatectl)",
                 dates(reason)
             ),
             CertificateError::NotValidForName => format!(
                 "the certificate of {broker} isn't made out for {host}: write the name that it \
-                 is made out for into uplink.mqtt.url"
+                 is made out for into {url_key}"
             ),
             CertificateError::NotValidForNameContext { presented, .. } => format!(
                 "the certificate of {broker} isn't made out for {host} but for {}: write one of \
-                 these names into uplink.mqtt.url, or have the certificate made out for {host} too",
+                 these names into {url_key}, or have the certificate made out for {host} too",
                 if presented.is_empty() {
                     "no name at all".into()
                 } else {
@@ -202,7 +253,7 @@ fn explain_tls(error: &rustls::Error, settings: &Settings) -> Refusal {
             ),
             other => format!("the certificate of {broker} is refused: {other:?} (CAs: {ca})"),
         }),
-        rustls::Error::AlertReceived(alert) => explain_alert(*alert, settings),
+        rustls::Error::AlertReceived(alert) => explain_alert(*alert, peer),
         rustls::Error::InvalidMessage(_) => Refusal::person(format!(
             "{broker} doesn't speak TLS there: the port with TLS is usually 8883, the one without \
              1883"
@@ -212,12 +263,9 @@ fn explain_tls(error: &rustls::Error, settings: &Settings) -> Refusal {
 }
 
 /// RFC 8446, section 6.2: what the broker says about our certificate.
-fn explain_alert(alert: AlertDescription, settings: &Settings) -> Refusal {
-    let broker = &settings.url;
-    let client = settings
-        .tls
-        .as_ref()
-        .and_then(|files| files.client.as_ref());
+fn explain_alert(alert: AlertDescription, peer: &Peer<'_>) -> Refusal {
+    let broker = peer.url;
+    let client = peer.tls.and_then(|files| files.client.as_ref());
     let about_us = matches!(
         alert,
         AlertDescription::CertificateRequired
@@ -236,7 +284,8 @@ fn explain_alert(alert: AlertDescription, settings: &Settings) -> Refusal {
         return Refusal::person(if about_us {
             format!(
                 "{broker} asks for a client certificate and none is set: set \
-                 uplink.mqtt.client_cert and client_key"
+                 {}",
+                peer.keys.client
             )
         } else {
             format!("{broker} refuses TLS: {alert:?}")
@@ -260,8 +309,8 @@ fn explain_alert(alert: AlertDescription, settings: &Settings) -> Refusal {
 }
 
 /// MQTT 5, table 3-1 "Connect Reason Code values".
-fn explain_connack(code: ConnectReturnCode, settings: &Settings) -> Refusal {
-    let (broker, id) = (&settings.url, &settings.client_id);
+fn explain_connack(code: ConnectReturnCode, peer: &Peer<'_>) -> Refusal {
+    let (broker, id) = (peer.url, peer.client_id);
     match code {
         ConnectReturnCode::NotAuthorized
         | ConnectReturnCode::BadUserNamePassword
@@ -270,7 +319,8 @@ fn explain_connack(code: ConnectReturnCode, settings: &Settings) -> Refusal {
         )),
         ConnectReturnCode::ClientIdentifierNotValid | ConnectReturnCode::BadClientId => {
             Refusal::person(format!(
-                "{broker} doesn't accept the client id {id}: set uplink.mqtt.client_id"
+                "{broker} doesn't accept the client id {id}: set {}",
+                peer.keys.client_id
             ))
         }
         ConnectReturnCode::UnsupportedProtocolVersion
@@ -282,9 +332,12 @@ fn explain_connack(code: ConnectReturnCode, settings: &Settings) -> Refusal {
                 "{broker} refuses the last will ({code:?}): it must grant QoS 1 and retained messages"
             ))
         }
-        ConnectReturnCode::UseAnotherServer | ConnectReturnCode::ServerMoved => Refusal::person(
-            format!("{broker} says that another server is to be used: change uplink.mqtt.url"),
-        ),
+        ConnectReturnCode::UseAnotherServer | ConnectReturnCode::ServerMoved => {
+            Refusal::person(format!(
+                "{broker} says that another server is to be used: change {}",
+                peer.keys.url
+            ))
+        }
         _ => Refusal::later(format!("{broker} refuses the connection: {code:?}")),
     }
 }
@@ -292,16 +345,16 @@ fn explain_connack(code: ConnectReturnCode, settings: &Settings) -> Refusal {
 fn explain_disconnect(
     code: DisconnectReasonCode,
     reason: Option<&str>,
-    settings: &Settings,
+    peer: &Peer<'_>,
 ) -> Refusal {
-    let (broker, id) = (&settings.url, &settings.client_id);
+    let (broker, id) = (peer.url, peer.client_id);
     let said = reason
         .map(|reason| format!(" (\"{reason}\")"))
         .unwrap_or_default();
     match code {
         DisconnectReasonCode::SessionTakenOver => Refusal::person(format!(
-            "another client connected to {broker} as {id}: two gateways have the same site and \
-             name, or the same client_id{said}"
+            "another client connected to {broker} as {id}: two have the same name; change {}{said}",
+            peer.keys.client_id
         )),
         DisconnectReasonCode::NotAuthorized | DisconnectReasonCode::AdministrativeAction => {
             Refusal::person(format!("{broker} put client {id} out: {code:?}{said}"))

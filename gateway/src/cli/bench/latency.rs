@@ -19,7 +19,7 @@ use crate::modules::assemble::{Params, assemble};
 use crate::modules::catalog::Catalog;
 use crate::port::pty::Pty;
 use crate::port::{LineClock, Port};
-use crate::uplink::{self, BrokerUrl};
+use crate::uplink::{self, BrokerUrl, ReleaseOn};
 use crate::words::{Chunk, ClockState, Stamp};
 
 /// Between a record and the next cycle, and between a cycle's other bytes and its last.
@@ -134,12 +134,14 @@ pub(super) async fn to_a_subscriber(effort: &Effort) -> anyhow::Result<Vec<Figur
             },
             tls: None,
             client_id: "bench-gateway".to_owned(),
+            release_on: ReleaseOn::Broker,
             linger: Duration::ZERO,
         }),
         listen: None,
         spool_bytes_max: SPOOL_BYTES_MAX,
         catalog: Catalog::default(),
         record_dir: None,
+        oracle_dir: None,
     })
     .await?;
     let subscriber = subscribe(broker.address()).await?;
