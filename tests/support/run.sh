@@ -43,8 +43,9 @@ step format cargo fmt --all --check
 step clippy cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 step deny deny
 advisories
-# The tests use the binary that the whole workspace was built with.
+# The tests use the binaries that the whole workspace was built with.
 export RETROTAP_BINARY=$PWD/target/debug/retrotap
+export RETROTAP_LAKE_BINARY=$PWD/target/debug/retrotap-lake
 step build cargo build --locked --workspace --all-features
 step tests cargo test --locked --workspace --all-features --no-fail-fast
 step browser node ui/e2e/run.mjs

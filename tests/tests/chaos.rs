@@ -6,6 +6,7 @@
 //! `RETROTAP_CHAOS_KEEP` keeps the folder of a run. A failure names its seed.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,13 @@ use retrotap_tests::chaos::judge::judge;
 use retrotap_tests::chaos::script::script;
 use retrotap_tests::influx::Settings;
 use retrotap_tests::influx::store::Journal;
+
+/// Past the harness, which would keep to itself what a green test prints.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
 
 const MACHINES: usize = 3;
 
@@ -65,7 +73,7 @@ fn green(seed: u64) -> bool {
             path
         }
     };
-    println!("chaos: seed {seed}, {} s", length().as_secs());
+    say!("chaos: seed {seed}, {} s", length().as_secs());
     let stand_in = Path::new(env!("CARGO_BIN_EXE_influx-stand-in"));
     let mut chain = Chain::start(&folder_path, stand_in, MACHINES, seed);
     let began = Instant::now();
@@ -88,6 +96,7 @@ fn green(seed: u64) -> bool {
         {
             std::thread::sleep(wait.min(Duration::from_millis(250)));
             chain.in_flight();
+            chain.look_after();
         }
         chain.act(act);
     }
@@ -110,46 +119,48 @@ fn green(seed: u64) -> bool {
 
     let names: BTreeSet<String> = wire.iter().map(|message| name(message.text())).collect();
     let done = &chain.done;
-    println!("  kills (while entries were in flight): {:?}", done.kills);
-    println!("  cuts {:?}, links {:?}", done.cuts, done.troubles);
-    println!(
-        "  disk full {:.1} s, clock stepped {} times, at most {} entries in flight",
+    say!("  kills (while entries were in flight): {:?}", done.kills);
+    say!("  cuts {:?}, links {:?}", done.cuts, done.troubles);
+    say!(
+        "  disk full {:.1} s ({} starts refused), clock stepped {} times, at most {} entries in \
+         flight",
         done.disk_full.as_secs_f64(),
+        done.refused_starts,
         done.clock_steps,
         done.in_flight_max
     );
-    println!(
+    say!(
         "  {} messages in Kafka for {} entries, {} writes in the database changed nothing",
         wire.len(),
         names.len(),
         store.counts().rewrites
     );
     match caught_up {
-        Some(after) => println!(
+        Some(after) => say!(
             "  all arrived {:.1} s after all was mended",
             after.as_secs_f64()
         ),
-        None => println!(
+        None => say!(
             "  RED: not all arrived {} s after all was mended",
             CATCH_UP_MAX.as_secs()
         ),
     }
     match &replayed {
-        Ok(count) => println!("  {count} records replayed from the captures, the same"),
-        Err(why) => println!("  RED: {why}"),
+        Ok(count) => say!("  {count} records replayed from the captures, the same"),
+        Err(why) => say!("  RED: {why}"),
     }
     for point in strange.iter().take(5) {
-        println!("  RED: not an entry: {point}");
+        say!("  RED: not an entry: {point}");
     }
     for skipped in &done.skipped {
-        println!("  skipped: {skipped}");
+        say!("  skipped: {skipped}");
     }
-    println!("{verdict}");
+    say!("{verdict}");
     let green = verdict.findings.is_empty()
         && strange.is_empty()
         && replayed.is_ok()
         && caught_up.is_some();
-    println!("chaos: seed {seed} {}", if green { "green" } else { "RED" });
+    say!("chaos: seed {seed} {}", if green { "green" } else { "RED" });
     green
 }
 

@@ -50,6 +50,8 @@ pub struct Done {
     pub clock_steps: u64,
     /// The most entries that were said and not yet in the database.
     pub in_flight_max: u64,
+    /// Starts of the gateway that ended by themselves, because the disk was full.
+    pub refused_starts: u64,
     /// What can't be done on this computer.
     pub skipped: Vec<String>,
 }
@@ -218,6 +220,7 @@ impl Chain {
     }
 
     fn free_disk(&mut self) {
+        self.look_after();
         if let (Some(disk), Some(since)) = (&self.disk, self.disk_full_since.take()) {
             disk.free();
             self.done.disk_full += since.elapsed();
@@ -232,8 +235,21 @@ impl Chain {
         std::fs::rename(part, file).expect("renamed");
     }
 
+    /// Does what a service manager does for a gateway that doesn't start on a full disk: try again.
+    pub fn look_after(&mut self) {
+        let Some(child) = self.children.get_mut(&Part::Gateway) else {
+            return;
+        };
+        if self.disk_full_since.is_some() && child.try_wait().expect("a child").is_some() {
+            self.children.remove(&Part::Gateway);
+            self.done.refused_starts += 1;
+            self.start_part(Part::Gateway);
+        }
+    }
+
     fn kill(&mut self, part: Part) {
         let in_flight = self.in_flight() > 0;
+        self.look_after();
         let killed = match part {
             Part::Broker if self.broker_up => {
                 self.broker.kill();
