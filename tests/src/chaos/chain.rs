@@ -84,6 +84,7 @@ pub struct Chain {
     database: u16,
     disk: Option<Disk>,
     disk_full_since: Option<Instant>,
+    disk_freed: Option<Instant>,
     clock_ms: i64,
     starts: Vec<Started>,
     counted: BTreeMap<PathBuf, (u64, u64)>,
@@ -145,6 +146,7 @@ impl Chain {
             database,
             disk,
             disk_full_since: None,
+            disk_freed: None,
             clock_ms: 0,
             starts: Vec::new(),
             counted: BTreeMap::new(),
@@ -220,9 +222,9 @@ impl Chain {
     }
 
     fn free_disk(&mut self) {
-        self.look_after();
         if let (Some(disk), Some(since)) = (&self.disk, self.disk_full_since.take()) {
             disk.free();
+            self.disk_freed = Some(Instant::now());
             self.done.disk_full += since.elapsed();
         }
     }
@@ -240,7 +242,10 @@ impl Chain {
         let Some(child) = self.children.get_mut(&Part::Gateway) else {
             return;
         };
-        if self.disk_full_since.is_some() && child.try_wait().expect("a child").is_some() {
+        // One that has just found it full may need a moment to end.
+        let lately = |freed: Instant| freed.elapsed() < Duration::from_secs(5);
+        let full = self.disk_full_since.is_some() || self.disk_freed.is_some_and(lately);
+        if full && child.try_wait().expect("a child").is_some() {
             self.children.remove(&Part::Gateway);
             self.done.refused_starts += 1;
             self.start_part(Part::Gateway);
@@ -515,6 +520,7 @@ impl Chain {
             self.proxies[&link].set(Mode::Pass);
         }
         self.free_disk();
+        self.look_after();
         self.all_run();
         self.start_all();
     }
