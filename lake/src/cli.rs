@@ -17,6 +17,7 @@ use reqwest::Url;
 use retrotap::uplink::{BrokerUrl, ClientFiles, TlsFiles};
 use tokio_util::sync::CancellationToken;
 
+use crate::buckets::Retention;
 use crate::health::{self, Health};
 use crate::influx::{self, Influx};
 use crate::ingest::{self, Filters};
@@ -188,6 +189,16 @@ struct SinkArgs {
     group: String,
     #[command(flatten)]
     influx: InfluxArgs,
+    /// Make the bucket, one for a point a minute (its name with _1m) and the tasks that fill it, where
+    /// they are missing and the token allows it.
+    #[arg(long, env = "RETROTAP_LAKE_CREATE_BUCKETS")]
+    create_buckets: bool,
+    /// How long points are kept in a bucket that is made; an hour at least. [default: for ever]
+    #[arg(long, env = "RETROTAP_LAKE_RETENTION", value_name = "DURATION", value_parser = retention)]
+    retention: Option<Duration>,
+    /// How long one point a minute is kept in a bucket that is made. [default: for ever]
+    #[arg(long, env = "RETROTAP_LAKE_RETENTION_1M", value_name = "DURATION", value_parser = retention)]
+    retention_1m: Option<Duration>,
     /// Points in one write at most.
     #[arg(long, env = "RETROTAP_LAKE_BATCH_POINTS", default_value_t = BATCH_POINTS)]
     batch_points: usize,
@@ -323,6 +334,10 @@ async fn sink(args: SinkArgs, shutdown: CancellationToken) -> anyhow::Result<()>
             bytes: args.batch_bytes,
         },
         wait: args.batch_wait,
+        buckets: args.create_buckets.then_some(Retention {
+            points: args.retention,
+            minutes: args.retention_1m,
+        }),
     };
     let (metrics, page) = metrics::Sink::new();
     let health = Health::default();
@@ -432,6 +447,15 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "at most a hundred years".to_owned())
 }
 
+/// A duration that InfluxDB takes as a bucket's retention.
+fn retention(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time < Duration::from_secs(3600) {
+        return Err("InfluxDB keeps points for an hour at least".to_owned());
+    }
+    Ok(time)
+}
+
 /// Waits for Ctrl-C, or for the service manager's SIGTERM.
 async fn interrupted() {
     use tokio::signal::unix::{SignalKind, signal};
@@ -507,6 +531,12 @@ mod tests {
         ] {
             assert!(duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn retention_is_an_hour_at_least() {
+        assert_eq!(retention("1h"), Ok(Duration::from_secs(3600)));
+        assert!(retention("59m").is_err() && retention("1").is_err());
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! until the hop behind has it.
 
 mod backoff;
+pub mod buckets;
 pub mod cli;
 pub mod health;
 pub mod influx;

@@ -4,29 +4,29 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-/// The gateway's binary of this working copy, or the one that `RETROTAP_BINARY` names. The first call
-/// of a test program builds it, because Cargo gives a package only its own binaries.
+/// The gateway's binary of this working copy, or the one that `RETROTAP_BINARY` names.
 ///
 /// # Panics
 ///
 /// It can't be built.
 pub fn retrotap() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| built("retrotap", "RETROTAP_BINARY"))
+    BUILT.get_or_init(|| given_or_built("RETROTAP_BINARY", "retrotap"))
 }
 
-/// The lake's, or the one that `RETROTAP_LAKE_BINARY` names.
+/// The lake's binary of this working copy, or the one that `RETROTAP_LAKE_BINARY` names.
 ///
 /// # Panics
 ///
 /// It can't be built.
 pub fn retrotap_lake() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| built("retrotap-lake", "RETROTAP_LAKE_BINARY"))
+    BUILT.get_or_init(|| given_or_built("RETROTAP_LAKE_BINARY", "retrotap-lake"))
 }
 
-fn built(name: &str, given: &str) -> PathBuf {
-    if let Some(given) = std::env::var_os(given) {
+/// The first call of a test program builds it, because Cargo gives a package only its own binaries.
+fn given_or_built(variable: &str, name: &str) -> PathBuf {
+    if let Some(given) = std::env::var_os(variable) {
         return PathBuf::from(given);
     }
     let built = Command::new(env!("CARGO"))

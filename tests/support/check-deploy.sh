@@ -6,4 +6,4 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 # Only pytest itself: packages bring plugins along that need others.
 export PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONDONTWRITEBYTECODE=1
-exec target/tools/venv/bin/python -m pytest -q -p no:cacheprovider tests/scenarios/deploy "$@"
+exec target/tools/venv/bin/python -m pytest -q -rs -p no:cacheprovider tests/scenarios/deploy "$@"

@@ -38,8 +38,9 @@ use tokio_util::sync::CancellationToken;
 pub use batch::Limits;
 
 use crate::backoff::Backoff;
+use crate::buckets::{self, Retention};
 use crate::health::Health;
-use crate::influx::Influx;
+use crate::influx::{Failure, Influx};
 use crate::kafka::{self, Refuser};
 use crate::limits::{SCHEMAS_WAIT, WRITES_MAX};
 use crate::metrics::Sink as Metrics;
@@ -58,6 +59,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How long a record waits for others.
     pub wait: Duration,
+    /// Whether buckets and tasks are made, and how long they keep points.
+    pub buckets: Option<Retention>,
 }
 
 /// Why a sink can't go on.
@@ -107,6 +110,10 @@ pub async fn run(
         }
     }
 
+    if let Some(retention) = settings.buckets {
+        make_buckets(&influx, retention, &health, &shutdown).await;
+    }
+
     let known = schema_reader::Known::default();
     let (caught_up, is_caught_up) = oneshot::channel();
     {
@@ -149,4 +156,30 @@ pub async fn run(
     abandon.cancel();
     writing.await?;
     Ok(result?)
+}
+
+/// Until it is done, or it is known that it won't be: whoever may only write still can.
+async fn make_buckets(
+    influx: &Influx,
+    retention: Retention,
+    health: &Health,
+    shutdown: &CancellationToken,
+) {
+    let mut backoff = Backoff::default();
+    while !shutdown.is_cancelled() {
+        health.beat();
+        match buckets::ensure(influx, retention).await {
+            Ok(()) => break,
+            Err(error @ Failure::Later { .. }) => {
+                tracing::warn!("{error}");
+                health.waits("database", &error.to_string());
+                backoff.pause(shutdown).await;
+            }
+            Err(error) => {
+                tracing::error!("buckets and tasks can't be made or looked at: {error}");
+                break;
+            }
+        }
+    }
+    health.ready("database");
 }

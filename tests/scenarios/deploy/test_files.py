@@ -12,7 +12,7 @@ import compose
 import dashboard
 import dockerfiles
 import manifests
-from tools import HERE, INVALID, ROOT, relative, run
+from tools import HERE, INVALID, ROOT, binary, relative, run
 
 OVERLAYS = sorted((ROOT / "k8s/overlays").iterdir())
 SCRIPTS = sorted(
@@ -152,3 +152,55 @@ def test_the_handbook_names_the_secrets_that_are_made_by_hand():
     text = (ROOT / "docs/lake-install.md").read_text()
     for secret in manifests.GIVEN_SECRETS:
         assert f"create secret generic {secret}" in text, secret
+
+
+def commands_elsewhere():
+    """The lines of the handbook that need an engine or a cluster."""
+    for page in [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]:
+        for block in re.findall(r"```sh elsewhere\n(.*?)```", page.read_text(), re.DOTALL):
+            yield from (line.split("#")[0].strip() for line in block.splitlines())
+
+
+def test_the_commands_of_the_handbook_name_what_there_is():
+    """They can't be run here; but files, services and overlays that they name can be looked up."""
+    model, error = compose.load(ROOT / "docker/compose.yaml")
+    assert error is None
+    services, seen = set(model["services"]), set()
+    for line in commands_elsewhere():
+        words = line.split()
+        if line.startswith("docker compose"):
+            assert words[2] == "-f" and (ROOT / words[3]).is_file(), line
+            command, rest = words[4], [word.split(":")[0] for word in words[5:] if not word.startswith("-")]
+            seen.add(command)
+            if command in ("run", "exec", "cp"):
+                assert rest[0] in services, line
+            elif command in ("restart", "logs"):
+                assert set(rest) <= services, line
+            elif command == "kill":
+                assert rest[-1] in services, line
+            else:
+                assert command == "up", line
+        elif line.startswith("kubectl apply"):
+            assert (ROOT / words[-1] / "kustomization.yaml").is_file(), line
+            seen.add("apply")
+    assert seen >= {"up", "run", "cp", "apply"}, "the handbook is read"
+
+
+@pytest.mark.parametrize("role", ["ingest", "sink"])
+def test_every_variable_is_one_that_the_program_knows(role):
+    """A misspelt variable would be taken by nobody, and said by nobody."""
+    said = run(binary("retrotap-lake"), role, "--help").stdout
+    if "RETROTAP_LAKE_" not in said:
+        pytest.skip(f"retrotap-lake has no {role} in this version")
+    known = set(re.findall(r"RETROTAP_LAKE_\w+", said))
+    given = set(compose.environment(role))
+    for overlay in OVERLAYS:
+        documents, error = manifests.build(overlay)
+        assert error is None
+        for one in documents:
+            if one["kind"] == "Deployment" and one["metadata"]["name"] == role:
+                (container,) = one["spec"]["template"]["spec"]["containers"]
+                given |= {variable["name"] for variable in container["env"]}
+            if one["kind"] == "ConfigMap" and one["metadata"]["name"].startswith(f"{role}-"):
+                given |= set(one["data"])
+    assert given <= known, given - known
