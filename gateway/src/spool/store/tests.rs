@@ -24,7 +24,12 @@ fn an_entry(stream: Stream, epoch: u64, seq: u64, bytes: usize) -> Entry {
     Entry {
         machine: "m".into(),
         stream,
-        record: if seq.is_multiple_of(2) { "pose" } else { "distance" }.into(),
+        record: if seq.is_multiple_of(2) {
+            "pose"
+        } else {
+            "distance"
+        }
+        .into(),
         epoch,
         seq,
         line_ns: seq,
