@@ -77,6 +77,23 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
     (rfc3339(unix_ns) == text).then_some(unix_ns)
 }
 
+/// Unix nanoseconds of a time as people write it: a date, or date and time in UTC with up to nine
+/// digits of a second, such as `2026-11-20`, `2026-11-20T10:55Z` or `2026-11-20T10:55:00.5Z`.
+pub fn parse_utc(text: &str) -> Option<i64> {
+    let (date, time) = text.split_once('T').unwrap_or((text, "00:00Z"));
+    let time = time.strip_suffix('Z')?;
+    let (time, fraction) = time.split_once('.').unwrap_or((time, ""));
+    let seconds = if time.len() == "10:55".len() {
+        ":00"
+    } else {
+        ""
+    };
+    if fraction.len() > 9 {
+        return None;
+    }
+    parse_rfc3339(&format!("{date}T{time}{seconds}.{fraction:0<9}Z"))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -97,6 +114,26 @@ mod tests {
         );
         assert_eq!(rfc3339(i64::MAX), "2262-04-11T23:47:16.854775807Z");
         assert_eq!(rfc3339(i64::MIN), "1677-09-21T00:12:43.145224192Z");
+    }
+
+    #[test]
+    fn people_write_times_shorter() {
+        let at = parse_rfc3339("2026-11-20T10:55:00.500000000Z");
+        assert_eq!(parse_utc("2026-11-20T10:55:00.5Z"), at);
+        let at = parse_rfc3339("2026-11-20T10:55:00.000000000Z");
+        assert_eq!(parse_utc("2026-11-20T10:55Z"), at);
+        let at = parse_rfc3339("2026-11-20T00:00:00.000000000Z");
+        assert_eq!(parse_utc("2026-11-20"), at);
+        for text in [
+            "",
+            "2026-11",
+            "2026-11-20T",
+            "2026-11-20T10:55",
+            "2026-11-20T10Z",
+            "yesterday",
+        ] {
+            assert_eq!(parse_utc(text), None, "{text}");
+        }
     }
 
     #[test]

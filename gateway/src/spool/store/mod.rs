@@ -1,7 +1,7 @@
 //! The store: what was taken in the past seconds to months, in one SQLite database, `spool.db`.
 //!
 //! ```text
-//! meta     one row: generation, epoch, opened_epoch, clean
+//! meta     one row: generation, epoch, opened_epoch, clean, max_bytes
 //! streams  id, machine, stream, newest_epoch, newest_ns, restart_ns, unreleased
 //! blocks   id, stream, epoch, first, last, since_ns, until_ns, gaps, data
 //! ```
@@ -35,7 +35,7 @@ use super::ranges::Ranges;
 use crate::config::limits::{BLOCK_BYTES_MAX, STORE_LOG_BYTES};
 use crate::words::{Entry, Stream};
 
-pub(super) use read::{Block, View};
+pub(super) use read::{Block, Place, View};
 pub(super) use room::Victim;
 
 /// The database's name in the spool's folder.
@@ -54,7 +54,8 @@ CREATE TABLE meta (
   generation INTEGER NOT NULL,
   epoch INTEGER NOT NULL,
   opened_epoch INTEGER NOT NULL,
-  clean INTEGER NOT NULL
+  clean INTEGER NOT NULL,
+  max_bytes INTEGER NOT NULL
 );
 CREATE TABLE streams (
   id INTEGER PRIMARY KEY,
@@ -78,7 +79,7 @@ CREATE TABLE blocks (
   data BLOB NOT NULL
 );
 CREATE UNIQUE INDEX blocks_by_name ON blocks (stream, epoch, first, last, since_ns, until_ns);
-INSERT INTO meta VALUES (1, 0, 0, 0, 1);
+INSERT INTO meta VALUES (1, 0, 0, 0, 1, 0);
 ";
 
 /// Why the store can't do what it should.
@@ -143,6 +144,8 @@ pub(super) struct Job {
     pub opened_epoch: u64,
     /// Nothing follows.
     pub clean: bool,
+    /// What the settings let the spool take, for whoever looks at it from outside.
+    pub max_bytes: u64,
     /// In the order in which they were taken; of each stream without holes within an epoch.
     pub entries: Vec<Entry>,
     /// All streams that have entries.
@@ -169,6 +172,7 @@ pub(super) struct Meta {
     pub epoch: u64,
     pub opened_epoch: u64,
     pub clean: bool,
+    pub max_bytes: u64,
     pub streams: Vec<StreamState>,
 }
 
@@ -238,12 +242,14 @@ impl Store {
         let meta = (job.next_generation, job.epoch, job.clean);
         if self.meta_written != Some(meta) {
             transaction.execute(
-                "UPDATE meta SET generation = ?1, epoch = ?2, opened_epoch = ?3, clean = ?4",
+                "UPDATE meta SET generation = ?1, epoch = ?2, opened_epoch = ?3, clean = ?4,
+                 max_bytes = ?5",
                 params![
                     to_sql(meta.0),
                     to_sql(meta.1),
                     to_sql(job.opened_epoch),
-                    meta.2
+                    meta.2,
+                    to_sql(job.max_bytes),
                 ],
             )?;
         }
@@ -359,7 +365,7 @@ fn meta(db: &Connection) -> Result<(Meta, Vec<(i64, StreamState)>), StoreError> 
     }
     let meta = db
         .query_row(
-            "SELECT generation, epoch, opened_epoch, clean FROM meta",
+            "SELECT generation, epoch, opened_epoch, clean, max_bytes FROM meta",
             [],
             |row| {
                 Ok(Meta {
@@ -367,6 +373,7 @@ fn meta(db: &Connection) -> Result<(Meta, Vec<(i64, StreamState)>), StoreError> 
                     epoch: from_sql(row.get(1)?),
                     opened_epoch: from_sql(row.get(2)?),
                     clean: row.get(3)?,
+                    max_bytes: from_sql(row.get(4)?),
                     streams: streams.iter().map(|(_, state)| state.clone()).collect(),
                 })
             },

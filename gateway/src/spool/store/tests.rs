@@ -52,6 +52,7 @@ fn job(entries: Vec<Entry>, unreleased: &[(u64, u64)], next_generation: u64) -> 
         epoch: 5,
         opened_epoch: 5,
         clean: false,
+        max_bytes: 1 << 30,
         streams: vec![StreamState {
             machine: "m".into(),
             stream: Stream::Records,
