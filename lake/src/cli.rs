@@ -4,7 +4,6 @@
 //! what containers do; the command line wins. Exit codes: 0 it went well, 1 it failed, 2 it was used
 //! wrongly.
 
-use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,6 +13,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use reqwest::Url;
+use retrotap::cli::log;
+use retrotap::cli::signals::interrupted;
 use retrotap::uplink::{BrokerUrl, ClientFiles, TlsFiles};
 use tokio_util::sync::CancellationToken;
 
@@ -217,15 +218,7 @@ struct SinkArgs {
 /// Parses the arguments and runs the role.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("RETROTAP_LAKE_LOG")
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,retrotap_lake=info")),
-        )
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
-        .with_target(false)
-        .init();
+    log("RETROTAP_LAKE_LOG", "warn,retrotap_lake=info");
     // reqwest brings no cryptography of its own; this is the one that all of Retrotap uses.
     if rustls::crypto::ring::default_provider()
         .install_default()
@@ -454,22 +447,6 @@ fn retention(text: &str) -> Result<Duration, String> {
         return Err("InfluxDB keeps points for an hour at least".to_owned());
     }
     Ok(time)
-}
-
-/// Waits for Ctrl-C, or for the service manager's SIGTERM.
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    // Where a signal can't be listened to, its default stays in place: it ends the process.
-    let wait = async |kind: SignalKind| match signal(kind) {
-        Ok(mut signal) => {
-            signal.recv().await;
-        }
-        Err(_) => std::future::pending().await,
-    };
-    tokio::select! {
-        () = wait(SignalKind::interrupt()) => {}
-        () = wait(SignalKind::terminate()) => {}
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rdkafka::admin::AdminClient;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{DeliveryResult, ProducerContext, ThreadedProducer};
 use rdkafka::util::IntoOpaque;
@@ -181,7 +181,7 @@ impl<D: Deliveries> ClientContext for Reports<D> {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, "Kafka: {reason}");
+        said(&error, reason);
     }
 }
 
@@ -207,11 +207,19 @@ impl ClientContext for Quiet {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, "Kafka: {reason}");
+        said(&error, reason);
     }
 }
 
 impl rdkafka::consumer::ConsumerContext for Quiet {}
+
+/// What librdkafka calls an error. That a topic was read to its end is one only by name.
+pub fn said(error: &KafkaError, reason: &str) {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::PartitionEOF) => tracing::debug!("Kafka: {reason}"),
+        _ => tracing::warn!(%error, "Kafka: {reason}"),
+    }
+}
 
 /// librdkafka's log lines in ours.
 pub fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {

@@ -50,7 +50,7 @@ pub const INTAKE_ENTRIES_MAX: usize = 2048;
 /// What the spool takes of one machine before it looks at the next.
 pub const INTAKE_BATCH_ENTRIES_MAX: usize = 256;
 
-/// Default of the disk that the spool may take: some three weeks of one KR C2 (106 frames and 45
+/// Default of the disk that the spool may take: some three days of one KR C2 (107 frames and 61
 /// records a second, 8 kB of blocks).
 pub const SPOOL_BYTES_DEFAULT: u64 = 2 * 1024 * 1024 * 1024;
 

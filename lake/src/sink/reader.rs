@@ -121,7 +121,7 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, "Kafka: {reason}");
+        kafka::said(&error, reason);
     }
 
     fn stats(&self, statistics: Statistics) {
