@@ -14,7 +14,7 @@ use rdkafka::util::IntoOpaque;
 use rdkafka::{ClientContext, Message as _};
 
 use crate::limits::{
-    ENTRY_BYTES_MAX, KAFKA_ANSWER_MAX, PRODUCER_LINGER, PRODUCER_QUEUE_ENTRIES,
+    ENTRY_BYTES_MAX, GROUP_SILENCE_MAX, KAFKA_ANSWER_MAX, PRODUCER_LINGER, PRODUCER_QUEUE_ENTRIES,
     PRODUCER_QUEUE_KBYTES, PRODUCER_TIMEOUT,
 };
 
@@ -120,7 +120,11 @@ where
             if group.is_some() { "false" } else { "true" },
         );
     if group.is_some() {
-        config.set("statistics.interval.ms", "5000");
+        let silence = GROUP_SILENCE_MAX.as_millis();
+        config
+            .set("session.timeout.ms", silence.to_string())
+            .set("heartbeat.interval.ms", (silence / 4).to_string())
+            .set("statistics.interval.ms", "5000");
     }
     with_more(config, settings).create_with_context(context)
 }

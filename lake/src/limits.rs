@@ -108,6 +108,11 @@ pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// How much of a reason is logged and kept.
 pub const REASON_CHARS_MAX: usize = 500;
 
+/// A sink that Kafka hasn't heard of for so long is gone, and the others take its partitions. The
+/// default of 45 s leaves a killed sink's machines unwritten for that long; Kafka takes no less than
+/// 6 s, and a busy machine may be silent for some.
+pub const GROUP_SILENCE_MAX: Duration = Duration::from_secs(10);
+
 /// Committing costs Kafka a write; what isn't committed is written again, which changes nothing.
 pub const COMMIT_EVERY: Duration = Duration::from_millis(500);
 
