@@ -21,7 +21,11 @@ use crate::buckets::Retention;
 use crate::health::{self, Health};
 use crate::influx::{self, Influx};
 use crate::ingest::{self, Filters};
-use crate::limits::{BATCH_BYTES, BATCH_BYTES_MAX, BATCH_POINTS, BATCH_POINTS_MAX};
+use crate::limits::{
+    BATCH_BYTES, BATCH_BYTES_MAX, BATCH_POINTS, BATCH_POINTS_MAX, REPROCESS_BYTES_MAX,
+};
+use crate::reprocess::{self, Machine, Target};
+use crate::sink::instant::unix_ns;
 use crate::topics::Making;
 use crate::{kafka, metrics, sink};
 
@@ -39,6 +43,8 @@ Examples:
       --client-key me.key --kafka kafka-1:9092,kafka-2:9092
   retrotap-lake sink --kafka kafka-1:9092 --influx-url http://influxdb:8086 --org plant \\
       --bucket records --token-file token --create-buckets
+  retrotap-lake reprocess --kafka kafka-1:9092 --machine aachen/cell-3/robot-1 --adapter kuka-krc2 \\
+      --from 2026-11-01 --to 2026-11-02 --stage-dir new-stages --stdout
 
 Each option is also an environment variable: --mqtt-url is RETROTAP_LAKE_MQTT_URL.";
 
@@ -46,6 +52,7 @@ Each option is also an environment variable: --mqtt-url is RETROTAP_LAKE_MQTT_UR
 enum Command {
     Ingest(IngestArgs),
     Sink(SinkArgs),
+    Reprocess(ReprocessArgs),
 }
 
 /// Where Kafka is.
@@ -214,6 +221,54 @@ struct SinkArgs {
     http: HttpArgs,
 }
 
+/// Computes records again from frames and inputs that Kafka kept.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  retrotap-lake reprocess --kafka 127.0.0.1:9092 --machine aachen/cell-3/robot-1 --adapter kuka-krc2 \\
+      --from 2026-11-01 --to 2026-11-02T12:00:00Z --stage-dir new-stages --stdout > records.jsonl
+  retrotap-lake reprocess … --suffix _v2 --influx-url http://127.0.0.1:8086 --org plant \\
+      --bucket records --token-file token
+
+With --suffix _v2 the records `distance` become points of the measurement `distance_v2`, beside those
+that the gateway made.")]
+struct ReprocessArgs {
+    #[command(flatten)]
+    kafka: KafkaArgs,
+    /// Which machine; may be given several times where they have one adapter.
+    #[arg(long, env = "RETROTAP_LAKE_MACHINE", value_name = "SITE/GATEWAY/MACHINE", required = true, value_delimiter = ',', value_parser = machine)]
+    machine: Vec<Machine>,
+    /// What the machine is, such as `kuka-krc2`; a wrong name is answered with all there are.
+    #[arg(long, env = "RETROTAP_LAKE_ADAPTER")]
+    adapter: String,
+    /// From this time on (UTC): 2026-11-01 or 2026-11-01T12:00:00Z.
+    #[arg(long, env = "RETROTAP_LAKE_FROM", value_name = "TIME", value_parser = time)]
+    from: i64,
+    /// Up to this time, which is not in it.
+    #[arg(long, env = "RETROTAP_LAKE_TO", value_name = "TIME", value_parser = time)]
+    to: i64,
+    /// How much before that is computed and thrown away, for stages that remember.
+    #[arg(long, env = "RETROTAP_LAKE_LEAD", value_name = "DURATION", default_value = "10m", value_parser = duration)]
+    lead: Duration,
+    /// A folder of adapters of your own.
+    #[arg(long, env = "RETROTAP_LAKE_ADAPTERS_DIR", value_name = "DIR")]
+    adapters_dir: Option<PathBuf>,
+    /// A folder of stages of your own; they take the place of shipped ones of the same name.
+    #[arg(long, env = "RETROTAP_LAKE_STAGE_DIR", value_name = "DIR")]
+    stage_dir: Option<PathBuf>,
+    /// Bytes of memory that frames and inputs may take; a frame of 9 bytes takes some 150.
+    #[arg(long, env = "RETROTAP_LAKE_MEMORY_MAX", value_name = "BYTES", default_value_t = REPROCESS_BYTES_MAX)]
+    memory_max: usize,
+    /// Write records to standard output, as JSON lines.
+    #[arg(long, env = "RETROTAP_LAKE_STDOUT", conflicts_with = "suffix")]
+    stdout: bool,
+    /// Write points, and put this behind the names of their measurements.
+    #[arg(long, env = "RETROTAP_LAKE_SUFFIX", value_parser = suffix, required_unless_present = "stdout", requires_all = ["influx_url", "org", "bucket", "token_file"])]
+    suffix: Option<String>,
+    #[command(flatten)]
+    influx: Option<InfluxArgs>,
+}
+
 /// Parses the arguments and runs the role.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -260,6 +315,7 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Ingest(args) => ingest(args, shutdown).await,
             Command::Sink(args) => sink(args, shutdown).await,
+            Command::Reprocess(args) => reprocess(args, shutdown).await,
         }
     });
     // A thread that waits for a server must not hold up the end.
@@ -346,6 +402,48 @@ async fn sink(args: SinkArgs, shutdown: CancellationToken) -> anyhow::Result<()>
     Ok(())
 }
 
+async fn reprocess(args: ReprocessArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
+    if args.from >= args.to {
+        return Err(UsedWrongly("--from must be before --to").into());
+    }
+    let target = match (args.suffix, args.influx) {
+        (Some(suffix), Some(influx)) => Target::Points {
+            influx: influx_client(influx)?,
+            suffix,
+        },
+        (Some(_), None) => {
+            return Err(UsedWrongly("--suffix needs --influx-url and its like").into());
+        }
+        (None, _) => Target::Lines(Box::new(std::io::BufWriter::new(std::io::stdout()))),
+    };
+    let settings = reprocess::Settings {
+        kafka: kafka_settings(args.kafka),
+        machines: args.machine,
+        adapter: args.adapter,
+        adapters_dir: args.adapters_dir,
+        stage_dir: args.stage_dir,
+        from_ns: args.from,
+        to_ns: args.to,
+        lead: args.lead,
+        memory_bytes_max: args.memory_max,
+    };
+    let done = reprocess::run(settings, target, shutdown).await?;
+    eprintln!("{} frames, {} records", done.frames, done.records);
+    if done.missing > 0 {
+        eprintln!(
+            "{} frames are missing in between: what depends on them is missing too",
+            done.missing
+        );
+    }
+    if done.unusable > 0 {
+        eprintln!(
+            "{} entries can't be used: they have no line time, or are none",
+            done.unusable
+        );
+    }
+    Ok(())
+}
+
 async fn serve(
     args: &HttpArgs,
     health: &Health,
@@ -415,6 +513,33 @@ fn influx_url(text: &str) -> Result<Url, String> {
 fn level(text: &str) -> Result<String, &'static str> {
     if text.is_empty() || text.contains(['/', '+', '#', '\0', '$']) {
         return Err("one name, without / + # and $");
+    }
+    Ok(text.to_owned())
+}
+
+fn machine(text: &str) -> Result<Machine, &'static str> {
+    let names: Vec<&str> = text.split('/').collect();
+    match names[..] {
+        [site, gateway, machine] if names.iter().all(|name| !name.is_empty()) => Ok(Machine {
+            site: site.to_owned(),
+            gateway: gateway.to_owned(),
+            machine: machine.to_owned(),
+        }),
+        _ => Err("three names, as in aachen/cell-3/robot-1"),
+    }
+}
+
+/// A date, or a time in UTC.
+fn time(text: &str) -> Result<i64, &'static str> {
+    unix_ns(text)
+        .or_else(|| unix_ns(&format!("{text}T00:00:00Z")))
+        .ok_or("a date or a time in UTC: 2026-11-01 or 2026-11-01T12:00:00Z")
+}
+
+fn suffix(text: &str) -> Result<String, &'static str> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if text.is_empty() || !text.chars().all(allowed) {
+        return Err("letters, digits, and _ - .");
     }
     Ok(text.to_owned())
 }
@@ -537,6 +662,18 @@ mod tests {
     fn retention_is_an_hour_at_least() {
         assert_eq!(retention("1h"), Ok(Duration::from_secs(3600)));
         assert!(retention("59m").is_err() && retention("1").is_err());
+    }
+
+    #[test]
+    fn times_and_machines_are_checked() {
+        assert_eq!(time("1970-01-02"), Ok(86_400_000_000_000));
+        assert_eq!(time("1970-01-01T00:00:01Z"), Ok(1_000_000_000));
+        assert!(time("yesterday").is_err() && time("1970-02-30").is_err());
+        assert!(machine("a/b/c").is_ok());
+        for text in ["a/b", "a/b/c/d", "a//c", ""] {
+            assert!(machine(text).is_err(), "{text}");
+        }
+        assert!(suffix("_v2").is_ok() && suffix("").is_err() && suffix("a b").is_err());
     }
 
     #[test]

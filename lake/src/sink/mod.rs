@@ -19,7 +19,7 @@
 
 mod batch;
 mod events;
-mod instant;
+pub mod instant;
 mod offsets;
 pub mod point;
 mod reader;
