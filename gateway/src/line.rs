@@ -21,6 +21,7 @@
 
 mod inputs;
 mod live;
+mod oracle;
 mod recording;
 
 use std::sync::Arc;
@@ -38,6 +39,7 @@ use crate::words::{Chunk, ClockState, RawFrame, Record, Stamp};
 
 pub use inputs::{Input, InputError, Parameter};
 pub use live::{Live, run, supervise};
+pub use oracle::Oracle;
 pub use recording::Recording;
 
 /// What a line gives away, in the order in which it came about.

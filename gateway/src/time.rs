@@ -44,6 +44,56 @@ pub fn rfc3339(unix_ns: i64) -> String {
     text
 }
 
+/// Unix nanoseconds of a time as [`write_rfc3339`] writes it, and of nothing else.
+pub fn parse_rfc3339(text: &str) -> Option<i64> {
+    const SHAPE: &[u8] = b"0000-00-00T00:00:00.000000000Z";
+    let bytes = text.as_bytes();
+    let fits = |(byte, shape): (&u8, &u8)| {
+        if *shape == b'0' {
+            byte.is_ascii_digit()
+        } else {
+            byte == shape
+        }
+    };
+    if bytes.len() != SHAPE.len() || !bytes.iter().zip(SHAPE).all(fits) {
+        return None;
+    }
+    let part = |range: std::ops::Range<usize>| text.get(range)?.parse::<i64>().ok();
+    let (year, month, day) = (part(0..4)?, part(5..7)?, part(8..10)?);
+    let (hour, minute, second, ns) = (part(11..13)?, part(14..16)?, part(17..19)?, part(20..29)?);
+
+    // `days_from_civil`, the inverse of the method above.
+    let year_from_march = year - i64::from(month <= 2);
+    let era = year_from_march.div_euclid(400);
+    let year_of_era = year_from_march.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = era * 146_097 + day_of_era - 719_468;
+
+    let seconds = days * 86_400 + hour * 3600 + minute * 60 + second;
+    let unix_ns = i128::from(seconds) * 1_000_000_000 + i128::from(ns);
+    let unix_ns = i64::try_from(unix_ns).ok()?;
+    // Days and hours that don't exist come out as others.
+    (rfc3339(unix_ns) == text).then_some(unix_ns)
+}
+
+/// Unix nanoseconds of a time as people write it: a date, or date and time in UTC with up to nine
+/// digits of a second, such as `2026-11-20`, `2026-11-20T10:55Z` or `2026-11-20T10:55:00.5Z`.
+pub fn parse_utc(text: &str) -> Option<i64> {
+    let (date, time) = text.split_once('T').unwrap_or((text, "00:00Z"));
+    let time = time.strip_suffix('Z')?;
+    let (time, fraction) = time.split_once('.').unwrap_or((time, ""));
+    let seconds = if time.len() == "10:55".len() {
+        ":00"
+    } else {
+        ""
+    };
+    if fraction.len() > 9 {
+        return None;
+    }
+    parse_rfc3339(&format!("{date}T{time}{seconds}.{fraction:0<9}Z"))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -66,7 +116,48 @@ mod tests {
         assert_eq!(rfc3339(i64::MIN), "1677-09-21T00:12:43.145224192Z");
     }
 
+    #[test]
+    fn people_write_times_shorter() {
+        let at = parse_rfc3339("2026-11-20T10:55:00.500000000Z");
+        assert_eq!(parse_utc("2026-11-20T10:55:00.5Z"), at);
+        let at = parse_rfc3339("2026-11-20T10:55:00.000000000Z");
+        assert_eq!(parse_utc("2026-11-20T10:55Z"), at);
+        let at = parse_rfc3339("2026-11-20T00:00:00.000000000Z");
+        assert_eq!(parse_utc("2026-11-20"), at);
+        for text in [
+            "",
+            "2026-11",
+            "2026-11-20T",
+            "2026-11-20T10:55",
+            "2026-11-20T10Z",
+            "yesterday",
+        ] {
+            assert_eq!(parse_utc(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_not_read_as_one() {
+        for text in [
+            "",
+            "2026-11-20",
+            "2026-11-20T10:55:00Z",
+            "2026-02-30T10:55:00.000000000Z",
+            "2026-11-20T24:55:00.000000000Z",
+            "2026-11-20T10:55:00.000000000+",
+            "9999-11-20T10:55:00.000000000Z",
+            "+026-11-20T10:55:00.000000000Z",
+        ] {
+            assert_eq!(parse_rfc3339(text), None, "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn every_time_reads_back_as_itself(unix_ns in any::<i64>()) {
+            prop_assert_eq!(parse_rfc3339(&rfc3339(unix_ns)), Some(unix_ns));
+        }
+
         #[test]
         fn later_times_are_greater_texts(a in 0..i64::MAX, b in 0..i64::MAX) {
             prop_assert_eq!(a.cmp(&b), rfc3339(a).cmp(&rfc3339(b)));

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The two clocks that a chunk, a frame and a record carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -96,28 +96,52 @@ pub struct RawFrame {
     pub errors: Vec<&'static str>,
 }
 
-/// Which of a machine's two streams an entry belongs to. Each is numbered, kept and sent for
+/// What a line's decisions depended on besides bytes, on its way to the spool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawInput {
+    /// When the line took it.
+    pub at: Stamp,
+    /// Whether `at.wall_ns` can be believed.
+    pub clock: ClockState,
+    /// What it is: `start`, `obstacles`, `parameter`, `tick` or `reset`.
+    pub kind: Arc<str>,
+    /// What it says, a JSON text that goes out as it stands.
+    pub data: String,
+}
+
+/// Which of a machine's streams an entry belongs to. Each is numbered, kept and sent for
 /// itself, so that whoever reads one of them can see from its numbers alone that nothing is missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stream {
     /// What the pipeline made of the frames.
     Records,
     /// The frames themselves.
     Frames,
+    /// What decisions depended on besides frames.
+    Inputs,
 }
 
 impl Stream {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 3] = [Self::Records, Self::Frames, Self::Inputs];
+
     /// The last level of its MQTT topic.
     pub fn name(self) -> &'static str {
         match self {
             Self::Records => "records",
             Self::Frames => "frames",
+            Self::Inputs => "inputs",
         }
+    }
+
+    /// The stream of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stream| stream.name() == name)
     }
 }
 
-/// One record or frame as the spool has taken it: named for ever, and never written differently
+/// One record, frame or input as the spool has taken it: named for ever, and never written differently
 /// again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -125,7 +149,7 @@ pub struct Entry {
     pub machine: Arc<str>,
     /// Which of the machine's streams.
     pub stream: Stream,
-    /// The record's name; `frame` for a frame.
+    /// The record's name; `frame` for a frame, `input` for an input.
     pub record: Arc<str>,
     /// New for each opening of the spool.
     pub epoch: u64,
@@ -133,6 +157,8 @@ pub struct Entry {
     pub seq: u64,
     /// Line time of its frame's last byte, for ages; that of its making where it has no frame.
     pub line_ns: u64,
+    /// Its time, Unix nanoseconds: the `t` in its JSON.
+    pub t_unix_ns: i64,
     /// The JSON object as it is sent, byte for byte, every time that it is sent.
     pub json: Arc<str>,
 }

@@ -2,8 +2,9 @@
 //! `UPDATE_EXPECT=1` writes the `.err` files anew.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use retrotap::config::{self, Settings, Surroundings};
+use retrotap::config::{self, Settings, Spool, Surroundings};
 use retrotap_adapters::schema::ParamValue;
 use retrotap_adapters::yaml::Problem;
 
@@ -102,14 +103,22 @@ fn a_whole_file_is_read_as_it_stands() {
     assert_eq!(uplink.client_id, "retrotap-aachen-cell-3");
     let tls = uplink.tls.expect("certificates");
     assert_eq!(tls.client.expect("ours").key, valid.join("credentials/key"));
-    assert_eq!(settings.spool_bytes_max, 64 * 1024 * 1024);
+    assert_eq!(
+        settings.spool,
+        Spool {
+            path: valid.join("spool"),
+            max_bytes: 64 * 1024 * 1024,
+            max_age: Some(Duration::from_secs(30 * 86_400)),
+            sync_every: Duration::from_millis(500),
+        }
+    );
 }
 
 #[test]
 fn drop_ins_and_environment_lie_over_the_file_and_name_their_own_place() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("retrotap.yaml");
-    let text = "site: a\ngateway: b\nallow_unsigned: true\nmachines: [{id: m, adapter: kuka-krc2, port: /dev/ttyS0}]\n";
+    let text = "site: a\ngateway: b\nallow_unsigned: true\nspool: {path: spool}\nmachines: [{id: m, adapter: kuka-krc2, port: /dev/ttyS0}]\n";
     std::fs::write(&file, text).expect("written");
     let drop_ins = folder.path().join("retrotap.yaml.d");
     std::fs::create_dir(&drop_ins).expect("made");
@@ -151,6 +160,8 @@ fn drop_ins_and_environment_lie_over_the_file_and_name_their_own_place() {
     assert_eq!(&*settings.site, "from-drop-in");
     assert_eq!(&*settings.gateway, "later");
     assert_eq!(settings.machines[0].ports, ["/dev/ttyS1"]);
+
+    assert_eq!(settings.spool, Spool::at(folder.path().join("spool")));
 
     std::fs::write(drop_ins.join("10-names.yaml"), "sitte: x\n").expect("written");
     let said = texts(

@@ -2,7 +2,7 @@
 # Everything that `make test` runs, in order, each step with its minutes. Goes on after a failure, so
 # that one run shows all of them, and ends with the sum of what passed and failed.
 set -uo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 log=target/test-logs
 mkdir -p "$log"
 started=$SECONDS
@@ -43,9 +43,11 @@ step format cargo fmt --all --check
 step clippy cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 step deny deny
 advisories
-# The tests use the binary that the whole workspace was built with.
+# The tests use the binaries that the whole workspace was built with.
 export RETROTAP_BINARY=$PWD/target/debug/retrotap
+export RETROTAP_LAKE_BINARY=$PWD/target/debug/retrotap-lake
 step build cargo build --locked --workspace --all-features
+step deploy tests/support/check-deploy.sh
 step tests cargo test --locked --workspace --all-features --no-fail-fast
 step browser node ui/e2e/run.mjs
 
@@ -54,8 +56,9 @@ printf '%s\n' "${summary[@]}"
 printf 'all together %d min\n' $(((SECONDS - started) / 60))
 for line in "${skipped[@]:-}"; do [ -z "$line" ] || printf 'skipped: %s\n' "$line"; done
 
-# `cargo test` prints one line per binary, the browser tests a closing one: these are their sum.
-sum() { grep -hoE "[0-9]+ $1" "$log/tests.log" "$log/browser.log" 2>/dev/null | awk '{n += $1} END {print n + 0}'; }
+# `cargo test` prints one line per binary, the checks of docker/ and the browser tests a closing one: these
+# are their sum.
+sum() { grep -hoE "[0-9]+ $1" "$log/tests.log" "$log/deploy.log" "$log/browser.log" 2>/dev/null | awk '{n += $1} END {print n + 0}'; }
 failed=$(($(sum failed) > ${#failed_steps[@]} ? $(sum failed) : ${#failed_steps[@]}))
 [ ${#failed_steps[@]} -eq 0 ] || printf 'failed: %s\n' "${failed_steps[*]}"
 printf '%d passed, %d failed, %d skipped\n' "$(sum passed)" "$failed" ${#skipped[@]}

@@ -2,7 +2,7 @@
 # Installs what a build, or the tests, need beyond Rust, Node, Java and gcc.
 #   setup.sh build   a target for the stages (by rustup, else Debian's own Rust for WebAssembly)
 #   setup.sh test    that, a broker, Kafka, a time-series database, a clock to be set, a browser, a
-#                    dissector for captures, and cargo-deny
+#                    dissector for captures, cargo-deny, and what judges docker/ and k8s/
 # Installs Debian packages as root or with sudo; where neither is possible it prints the line to run.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -62,6 +62,10 @@ stage_target
 if [ "${1:-build}" = test ]; then
   install_debian mosquitto mosquitto-clients victoria-metrics faketime tshark chromium
   kafka
+  # For docker/ and k8s/.
+  install_debian shellcheck openssl
+  python3 -c 'import ensurepip' 2>/dev/null || install_debian python3-venv
+  tests/support/deploy/setup.sh
   if ! target/tools/bin/cargo-deny --version >/dev/null 2>&1; then
     say "building cargo-deny (some minutes, once)"
     cargo install --quiet --locked --root target/tools --version 0.20.2 cargo-deny

@@ -25,7 +25,7 @@ machines:
   - {id: robot-4, adapter: kuka-krc2, prot: /dev/ttyUSB3, port: /dev/ttyUSB4}
 stages_dir: nowhere
 web: {listen: \"0.0.0.0:8080\"}
-spool: {max_bytes: 64}
+spool: {path: spool, max_bytes: 64}
 ";
 
 /// Where each stands, and a word of what is said.
@@ -176,7 +176,7 @@ fn settings(more: &str, machines: &[(&str, &str, &Path)]) -> String {
         })
         .collect();
     format!(
-        "site: aachen\ngateway: cell-3\nallow_unsigned: true\n{more}machines:\n{}\n",
+        "site: aachen\ngateway: cell-3\nallow_unsigned: true\nspool: {{path: spool}}\n{more}machines:\n{}\n",
         machines.join("\n")
     )
 }

@@ -4,7 +4,7 @@
 //! | a block marked | is |
 //! |---|---|
 //! | `sh` | run, in the order of its page, in one folder for each page; every command must succeed |
-//! | `sh hardware`, `sh endless` | not run: it needs a machine, or goes on until Ctrl-C |
+//! | `sh hardware`, `sh endless`, `sh elsewhere` | not run: it needs a machine, goes on until Ctrl-C, or needs a container engine or a cluster (tests/scenarios/deploy looks at those) |
 //! | `yaml` | a whole adapter or whole settings |
 //! | `yaml setting` | keys of the settings, laid over the least that runs |
 //! | `yaml framing` | what stands under an adapter's `framing` |
@@ -28,6 +28,7 @@ const LEAST_SETTINGS: &str = "\
 site: aachen
 gateway: cell-3
 allow_unsigned: true
+spool: {path: spool}
 machines:
   - {id: robot-1, adapter: kuka-krc2, port: /dev/ttyUSB0}
 ";
@@ -124,10 +125,11 @@ fn pages() -> Vec<Page> {
 
 #[test]
 fn every_block_says_what_it_is() {
-    const KNOWN: [&str; 8] = [
+    const KNOWN: [&str; 9] = [
         "sh",
         "sh hardware",
         "sh endless",
+        "sh elsewhere",
         "yaml",
         "yaml setting",
         "yaml framing",

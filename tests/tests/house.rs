@@ -215,6 +215,7 @@ fn what_a_crate_is_for_stays_in_its_room() {
 fn the_top_level_is_the_one_of_the_design() {
     let expected: BTreeSet<&str> = [
         ".ci",
+        ".dockerignore",
         ".git",
         ".gitignore",
         "ARCHITECTURE.md",
@@ -227,8 +228,11 @@ fn the_top_level_is_the_one_of_the_design() {
         "adapters",
         "clippy.toml",
         "deny.toml",
+        "docker",
         "docs",
         "gateway",
+        "k8s",
+        "lake",
         "pipelines",
         "target",
         "tests",

@@ -16,7 +16,7 @@ use retrotap_tests::binary::{self, repository};
 use retrotap_tests::certificates::{Authority, Validity};
 use retrotap_tests::feeder::{EPOCH, Feeder, record};
 use retrotap_tests::influx::line_protocol::Value;
-use retrotap_tests::influx::{Failure, Influx, Settings, Store};
+use retrotap_tests::influx::{Influx, Settings, Store};
 use retrotap_tests::kafka::Kafka;
 use retrotap_tests::lake::Lake;
 use retrotap_tests::mosquitto::{Listener, Mosquitto};

@@ -75,7 +75,7 @@ impl Plant {
 
     fn gateway(&self, more: &[&str]) -> Gateway {
         let settings = format!(
-            "site: aachen\ngateway: cell-3\nallow_unsigned: true\n\
+            "site: aachen\ngateway: cell-3\nallow_unsigned: true\nspool: {{path: spool}}\n\
              machines:\n  - {{id: {MACHINE}, adapter: kuka-krc2, port: {port}}}\n\
              cells:\n  - id: cell\n    robots:\n\
              \x20     - {{machine: {MACHINE}, base_pose: {{xyz: [0m, 0m, 0m], rpy: [0deg, 0deg, 0deg]}}}}\n\

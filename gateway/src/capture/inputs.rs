@@ -33,6 +33,19 @@ pub enum InputKind {
     Reset,
 }
 
+impl InputKind {
+    /// As it stands in captures and in the lake.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Obstacles => "obstacles",
+            Self::Parameter => "parameter",
+            Self::Tick => "tick",
+            Self::Reset => "reset",
+        }
+    }
+}
+
 /// One input, at the line time at which the line took it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {

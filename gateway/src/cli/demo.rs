@@ -12,14 +12,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::gateway::{self, Gateway, MachinePlan, Plan};
 use super::signals;
-use crate::config::limits::{BATCH_LINGER, SPOOL_BYTES_MAX};
+use crate::config::Spool;
+use crate::config::limits::BATCH_LINGER;
 use crate::demo_broker;
 use crate::line::Input;
 use crate::modules::assemble::Params;
 use crate::modules::catalog::Catalog;
 use crate::port::PortSpec;
 use crate::simulate::{Faults, Krc2, Wire, drive, people};
-use crate::uplink::{self, BrokerUrl};
+use crate::uplink::{self, BrokerUrl, ReleaseOn};
 
 /// A simulated robot, people who walk around it, a broker and the dashboard: nothing to configure.
 #[derive(Debug, clap::Args)]
@@ -91,12 +92,14 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             },
             tls: None,
             client_id: "retrotap-demo".to_owned(),
+            release_on: ReleaseOn::Broker,
             linger: BATCH_LINGER,
         }),
         listen: Some(args.listen),
-        spool_bytes_max: SPOOL_BYTES_MAX,
+        spool: Spool::at(folder.path().join("spool")),
         catalog: Catalog::default(),
         record_dir: args.record.clone(),
+        oracle_dir: None,
     })
     .await?;
 

@@ -16,9 +16,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::capture::{Input as Captured, InputKind, ModuleUsed, PortLabel, Start};
+use crate::config;
 use crate::config::limits::INPUTS_PENDING_MAX;
 use crate::gauge::Gauge;
-use crate::line::{Input, Line, Live, Parameter, Recording, supervise};
+use crate::line::{Input, Line, Live, Oracle, Parameter, Recording, supervise};
 use crate::modules::assemble::{Assembled, Params, assemble};
 use crate::modules::catalog::{Catalog, LoadedAdapter};
 use crate::port::{LineClock, PortSpec};
@@ -46,12 +47,14 @@ pub struct Plan {
     pub uplink: Option<uplink::Settings>,
     /// Where the page listens, if there is one.
     pub listen: Option<SocketAddr>,
-    /// Memory of the spool.
-    pub spool_bytes_max: usize,
+    /// Where what was taken is kept.
+    pub spool: config::Spool,
     /// Where adapters and stages come from.
     pub catalog: Catalog,
     /// A folder for a capture of each machine, if they are to be recorded.
     pub record_dir: Option<PathBuf>,
+    /// A folder for what tests hold the far end against; none outside tests.
+    pub oracle_dir: Option<PathBuf>,
 }
 
 /// One machine of a plan.
@@ -78,6 +81,7 @@ pub struct Gateway {
     inputs: BTreeMap<Arc<str>, mpsc::Sender<Input>>,
     lines: Vec<Thread<()>>,
     tasks: Vec<JoinHandle<()>>,
+    spool: Spool,
     stop_lines: CancellationToken,
     stop_rest: CancellationToken,
 }
@@ -103,11 +107,16 @@ struct Shown {
 /// there are looked for.
 pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
     let engine = plan.catalog.engine()?;
-    let (spool, reader) = Spool::open(&spool::Settings {
+    let spool_settings = spool::Settings {
         site: Arc::clone(&plan.site),
         gateway: Arc::clone(&plan.gateway),
-        bytes_max: plan.spool_bytes_max,
-    })?;
+        path: plan.spool.path,
+        max_bytes: plan.spool.max_bytes,
+        max_age: plan.spool.max_age,
+        sync_every: plan.spool.sync_every,
+    };
+    let (spool, reader) =
+        tokio::task::spawn_blocking(move || Spool::open(&spool_settings)).await??;
     let listener = match plan.listen {
         None => None,
         Some(address) => Some(TcpListener::bind(address).await.with_context(|| {
@@ -123,6 +132,7 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
         inputs: BTreeMap::new(),
         lines: Vec::new(),
         tasks: Vec::new(),
+        spool: spool.clone(),
         stop_lines: stop_lines.clone(),
         stop_rest: stop_rest.clone(),
     };
@@ -166,6 +176,13 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
             None => None,
             Some(folder) => Some(record(folder, &machine, &assembled, clock)?),
         };
+        let oracle = match &plan.oracle_dir {
+            None => None,
+            Some(folder) => Some(
+                Oracle::begin(folder, &machine.id)
+                    .with_context(|| format!("the oracle can't write into {}", folder.display()))?,
+            ),
+        };
         let live = Live {
             machine: Arc::clone(&machine.id),
             ports: machine.ports,
@@ -174,6 +191,7 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
             intake: spool.intake(&machine.id),
             send_frames: machine.send_frames,
             recording,
+            oracle,
             clock,
         };
         let make = maker(
@@ -246,7 +264,7 @@ impl Gateway {
             .is_some_and(|sender| sender.try_send(input).is_ok())
     }
 
-    /// Stops the lines, lets what they made go out, and stops the rest.
+    /// Stops the lines, lets what they made go out, stores the rest, and stops.
     pub async fn stop(self) {
         self.stop_lines.cancel();
         let lines = tokio::task::spawn_blocking(move || {
@@ -263,6 +281,12 @@ impl Gateway {
         for task in self.tasks {
             // A task that was aborted or panicked has nothing left to stop.
             let _ = task.await;
+        }
+        let spool = self.spool;
+        match tokio::task::spawn_blocking(move || spool.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(why)) => tracing::error!("the spool: {why}"),
+            Err(error) => tracing::error!(%error, "the spool could not be closed"),
         }
     }
 }
@@ -374,15 +398,22 @@ impl Look {
             let json =
                 serde_json::json!({"v": 1, "state": state, "since": since, "detail": detail});
             self.board.put_status(&machine.id, &json.to_string());
+            let alarms = alarms(*state, since, detail);
+            self.board
+                .put_alarms(Some(&machine.id), &alarms.to_string());
         }
+        self.board.put_alarms(
+            None,
+            &spool_alarms(&self.spool.health().borrow()).to_string(),
+        );
         let backlog = self.spool.backlog();
         let uplink = self.uplink.borrow();
+        let wall_ns = self
+            .shown
+            .first()
+            .map_or(0, |shown| shown.clock.now().wall_ns);
         Status {
-            t: rfc3339(
-                self.shown
-                    .first()
-                    .map_or(0, |shown| shown.clock.now().wall_ns),
-            ),
+            t: rfc3339(wall_ns),
             uptime_s: self.began.elapsed().as_secs_f64(),
             gateway: self.gateway.to_string(),
             simulated: self.simulated,
@@ -396,14 +427,48 @@ impl Look {
                 },
                 url: uplink.url.clone(),
                 detail: uplink.detail.clone(),
-                unreleased_records: backlog.records as u64,
+                unreleased_records: backlog.records,
                 oldest_unreleased_age_s: backlog
-                    .oldest_taken_at
-                    .map(|at| now.saturating_duration_since(at).as_secs_f64()),
+                    .oldest_unix_ns
+                    .map(|at_ns| wall_ns.saturating_sub(at_ns).max(0) as f64 / 1e9),
             },
             taken_at: now,
         }
     }
+}
+
+/// The alarms of a machine: what somebody has to look after, since when, and what to do. A retained
+/// message, so it changes only when they do.
+fn alarms(state: LineState, since: &str, detail: &str) -> serde_json::Value {
+    let alarm = match state {
+        LineState::Silent => Some("line_silent"),
+        LineState::Disconnected => Some("line_disconnected"),
+        LineState::Failed => Some("line_failed"),
+        LineState::Starting | LineState::Running => None,
+    };
+    let active: Vec<_> = alarm
+        .map(|alarm| serde_json::json!({"alarm": alarm, "since": since, "detail": detail}))
+        .into_iter()
+        .collect();
+    serde_json::json!({"v": 1, "t": since, "active": active})
+}
+
+/// The alarms of the gateway itself: a disk that doesn't serve.
+fn spool_alarms(health: &spool::Health) -> serde_json::Value {
+    let (alarm, since_unix_ns, detail) = match health {
+        spool::Health::Ok => return serde_json::json!({"v": 1, "active": []}),
+        spool::Health::DiskFull {
+            since_unix_ns,
+            detail,
+        } => ("spool_disk_full", since_unix_ns, detail),
+        spool::Health::Failing {
+            since_unix_ns,
+            detail,
+        } => ("spool_failing", since_unix_ns, detail),
+    };
+    let since = rfc3339(*since_unix_ns);
+    let active = [serde_json::json!({"alarm": alarm, "since": since, "detail": detail})];
+    serde_json::json!({"v": 1, "t": since, "active": active})
 }
 
 impl Shown {
@@ -490,6 +555,22 @@ impl Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_needs_somebody_raises_one_alarm_and_a_running_one_none() {
+        let of = |state| alarms(state, "2026-11-25T12:00:00.000000000Z", "the cable");
+        for (state, name) in [
+            (LineState::Silent, "line_silent"),
+            (LineState::Disconnected, "line_disconnected"),
+            (LineState::Failed, "line_failed"),
+        ] {
+            assert_eq!(of(state)["active"][0]["alarm"], name);
+            assert_eq!(of(state)["active"][0]["detail"], "the cable");
+        }
+        for state in [LineState::Starting, LineState::Running] {
+            assert_eq!(of(state)["active"].as_array().map(Vec::len), Some(0));
+        }
+    }
 
     #[test]
     fn the_rate_is_that_of_the_last_two_seconds() {

@@ -18,6 +18,7 @@ pub mod replay;
 pub mod run;
 mod signals;
 pub mod simulate;
+pub mod spool;
 
 /// Taps old machines: serial frames through WebAssembly pipelines to MQTT.
 #[derive(Debug, Parser)]
@@ -48,6 +49,7 @@ enum Command {
     Record(record::Args),
     Replay(replay::Args),
     Simulate(simulate::Args),
+    Spool(spool::Args),
 }
 
 /// Parses the arguments and runs the command.
@@ -84,6 +86,7 @@ pub fn main() -> ExitCode {
             Command::Record(args) => record::run(args).await,
             Command::Replay(args) => replay::run(args).await,
             Command::Simulate(args) => simulate::run(args).await,
+            Command::Spool(args) => spool::run(args).await,
         }
     });
     // A thread that waits for a terminal or a disk must not hold up the end.

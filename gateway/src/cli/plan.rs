@@ -117,7 +117,11 @@ fn obstacles<'a>(settings: &'a Settings, machine: &Machine) -> Option<&'a Snapsh
 /// # Errors
 ///
 /// A port's name means nothing, or an adapter can't be had.
-pub fn plan(settings: &Settings, record_dir: Option<PathBuf>) -> anyhow::Result<Plan> {
+pub fn plan(
+    settings: &Settings,
+    record_dir: Option<PathBuf>,
+    oracle_dir: Option<PathBuf>,
+) -> anyhow::Result<Plan> {
     let catalog = catalog(settings);
     let machines = settings
         .machines
@@ -145,6 +149,7 @@ pub fn plan(settings: &Settings, record_dir: Option<PathBuf>) -> anyhow::Result<
         url: mqtt.url.clone(),
         tls: mqtt.tls.clone(),
         client_id: mqtt.client_id.clone(),
+        release_on: mqtt.release_on,
         linger: BATCH_LINGER,
     });
     Ok(Plan {
@@ -154,8 +159,9 @@ pub fn plan(settings: &Settings, record_dir: Option<PathBuf>) -> anyhow::Result<
         machines,
         uplink,
         listen: settings.listen,
-        spool_bytes_max: settings.spool_bytes_max,
+        spool: settings.spool.clone(),
         catalog,
         record_dir,
+        oracle_dir,
     })
 }

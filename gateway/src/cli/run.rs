@@ -22,6 +22,9 @@ pub struct Args {
     /// Write a capture of each machine's line into this folder.
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
+    /// For tests: write each record into this folder before the spool sees it.
+    #[arg(long, value_name = "DIR", hide = true)]
+    oracle: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -48,7 +51,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
-    let gateway = gateway::start(plan::plan(&settings, args.record)?).await?;
+    let gateway = gateway::start(plan::plan(&settings, args.record, args.oracle)?).await?;
     tracing::info!(
         site = %settings.site,
         gateway = %settings.gateway,

@@ -75,6 +75,15 @@ impl fmt::Display for BrokerUrl {
     }
 }
 
+/// Whose word releases an entry from the spool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReleaseOn {
+    /// The lake's `taken`: it stands in Kafka.
+    Lake,
+    /// The broker's PUBACK, the weaker promise: what lies behind the broker may still lose it.
+    Broker,
+}
+
 /// Where certificates and key stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {

@@ -47,17 +47,90 @@ pub const NAME_BYTES_MAX: usize = 64;
 /// spool doesn't get to run; more would only hide that it never does.
 pub const INTAKE_ENTRIES_MAX: usize = 2048;
 
-/// What the spool writes in one go before it lets the reader in.
+/// What the spool takes of one machine before it looks at the next.
 pub const INTAKE_BATCH_ENTRIES_MAX: usize = 256;
 
-/// Default of the spool in memory: an hour of one KR C2 (106 frames and 45 records a second).
-pub const SPOOL_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Default of the disk that the spool may take: some three weeks of one KR C2 (106 frames and 45
+/// records a second, 8 kB of blocks).
+pub const SPOOL_BYTES_DEFAULT: u64 = 2 * 1024 * 1024 * 1024;
 
-/// The least spool that may be set: what is in flight can't be dropped and must fit twice.
-pub const SPOOL_BYTES_MIN: usize = 4 * 1024 * 1024;
+/// The least spool that may be set: both files of the tail, the log of the database, and room in
+/// which a job still fits when the rest is full.
+pub const SPOOL_BYTES_MIN: u64 = 16 * 1024 * 1024;
 
-/// What an entry costs in memory besides its JSON.
-pub const ENTRY_OVERHEAD_BYTES: usize = 128;
+/// The most spool that may be set: ten years of 16 machines. More is a slip of the unit.
+pub const SPOOL_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024 * 1024;
+
+/// Default of how often what was taken is made to survive a power cut.
+pub const SYNC_EVERY_DEFAULT: Duration = Duration::from_secs(1);
+
+/// More often than this wears out a memory card: each time costs some pages of 4 KiB.
+pub const SYNC_EVERY_MIN: Duration = Duration::from_millis(50);
+
+/// More seldom than this and a power cut costs more than anybody expects.
+pub const SYNC_EVERY_MAX: Duration = Duration::from_secs(60);
+
+/// The least age that entries may be limited to. Below it an outage of a night loses data.
+pub const SPOOL_AGE_MIN: Duration = Duration::from_secs(3600);
+
+/// The greatest age that entries may be limited to: ten years.
+pub const SPOOL_AGE_MAX: Duration = Duration::from_secs(10 * 366 * 86_400);
+
+/// One file of the tail. While the store is busy, the tail takes what comes: two of them bridge 0.4 s
+/// of 64 machines at 115200 baud, and four minutes of one KR C2 on a full disk.
+pub const TAIL_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// The smallest file of the tail: one turn of the spool has to fit.
+pub const TAIL_BYTES_MIN: u64 = 2 * 1024 * 1024;
+
+/// Share of the spool's bytes that one file of the tail takes, between those limits.
+pub const TAIL_SHARE: u64 = 32;
+
+/// With this much in the tail the store doesn't wait for the next sync: blocks are full, and memory
+/// is better used.
+pub const TAIL_SYNC_BYTES: u64 = 1024 * 1024;
+
+/// What the spool numbers and writes before it lets readers see it. At 10 MB/s of a memory copy
+/// that goes badly, a turn of this takes 25 ms.
+pub const TURN_BYTES_MAX: usize = 256 * 1024;
+
+/// The largest entry: an input of 1 MiB, the most that a capture takes, with its names.
+pub const ENTRY_BYTES_MAX: usize = 1024 * 1024 + 16 * 1024;
+
+/// What an entry has besides what its line gave: names of at most 64 bytes, numbers, times.
+pub const ENTRY_NAMES_BYTES_MAX: usize = 8 * 1024;
+
+/// Entries of one block before compression. More compresses a little better and makes reading
+/// single batches slower.
+pub const BLOCK_BYTES_MAX: usize = 128 * 1024;
+
+/// Blocks that a reader keeps unpacked: two machines in turns with both streams, twice.
+pub const BLOCKS_CACHED_MAX: usize = 8;
+
+/// The database's log, from which it is written back.
+pub const STORE_LOG_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Blocks that are dropped in one go when nobody takes anything: 16 MiB of the default's 2 GiB.
+pub const VICTIMS_MAX: usize = 8192;
+
+/// Ranges of unreleased entries of one stream. Entries are released in order, so a few are usual; a
+/// release that would make more is not taken, and those entries are sent again.
+pub const UNRELEASED_RANGES_MAX: usize = 4096;
+
+/// A live entry that nobody read for so long is backlog.
+pub const LIVE_LAG_MAX: Duration = Duration::from_secs(5);
+
+/// Memory for live entries that are stored and not read yet; above it they are backlog.
+pub const LIVE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How often a stream may tell that its intake was full.
+pub const GAP_EVERY: Duration = Duration::from_secs(1);
+
+/// How long closing waits for the disk.
+pub const SPOOL_CLOSE_MAX: Duration = Duration::from_secs(10);
+
+/// How long reading waits after the disk failed.
+pub const SPOOL_READ_PAUSE: Duration = Duration::from_secs(1);
 
 /// Gaps of one machine that wait to be told. Beyond it the oldest are told as one, without numbers.
 pub const GAPS_PENDING_MAX: usize = 16;
@@ -85,6 +158,33 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// a half times this; much less is traffic for nothing on a metered line.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
+/// Of the backlog in flight at most, in bytes; a quick way fills a megabyte.
+pub const BACKLOG_IN_FLIGHT_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long a live record may queue behind the backlog on the way to the broker. A PUBACK of the
+/// backlog that takes longer halves what may be in flight of it.
+pub const BACKLOG_QUEUEING_MAX: Duration = Duration::from_millis(250);
+
+/// The lake is silent about a batch for this long: it is sent again.
+pub const TAKEN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Of the backlog sent and not known to be taken, in bytes: a lake that needs 300 ms for a batch
+/// still takes 10 MB/s.
+pub const UNTAKEN_BACKLOG_BYTES_MAX: usize = 3 * 1024 * 1024;
+
+/// Live batches sent and not known to be taken, in bytes: 10 s of one KR C2 with raw frames.
+pub const UNTAKEN_LIVE_BYTES_MAX: usize = 1024 * 1024;
+
+/// A message on `taken`. One range has 70 bytes, and a message of ours holds one.
+pub const TAKEN_BYTES_MAX: usize = 64 * 1024;
+
+/// Ranges in a message on `taken`.
+pub const TAKEN_RANGES_MAX: usize = 256;
+
+/// Messages on `taken` that wait for the publisher. What finds no place is said again by the lake
+/// once the batch is sent again.
+pub const TAKEN_PENDING_MAX: usize = 256;
+
 /// No PUBACK for this long while some are due: the session is given up and begun again, from the
 /// first unreleased entry.
 pub const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -103,12 +203,18 @@ pub const SESSION_GOOD_AFTER: Duration = Duration::from_secs(30);
 pub const SHUTDOWN_FLUSH: Duration = Duration::from_secs(3);
 
 const _: () = {
-    let in_flight_bytes = IN_FLIGHT_MESSAGES_MAX as usize * BATCH_BYTES_MAX;
+    let turn_bytes = TURN_BYTES_MAX + ENTRY_BYTES_MAX + 64 * 1024;
     assert!(
-        SPOOL_BYTES_MIN >= 2 * in_flight_bytes,
-        "what is in flight must leave room"
+        TAIL_BYTES_MIN >= turn_bytes as u64,
+        "one turn must fit into the tail"
     );
-    assert!(SPOOL_BYTES_MAX >= SPOOL_BYTES_MIN);
+    assert!(TAIL_SYNC_BYTES < TAIL_BYTES_MIN && TAIL_BYTES_MIN <= TAIL_BYTES_MAX);
+    // Two files of the tail, a log that holds a whole job, a job's spare room, and as much again.
+    assert!(SPOOL_BYTES_MIN >= 5 * TAIL_BYTES_MIN + STORE_LOG_BYTES);
+    assert!(SPOOL_BYTES_DEFAULT >= SPOOL_BYTES_MIN && SPOOL_BYTES_MAX >= SPOOL_BYTES_DEFAULT);
+    assert!(SYNC_EVERY_MIN.as_nanos() <= SYNC_EVERY_DEFAULT.as_nanos());
+    assert!(SYNC_EVERY_DEFAULT.as_nanos() <= SYNC_EVERY_MAX.as_nanos());
+    assert!(BLOCK_BYTES_MAX >= BATCH_BYTES_MAX);
     assert!(INTAKE_BATCH_ENTRIES_MAX <= INTAKE_ENTRIES_MAX);
     assert!(
         BROKER_PACKET_BYTES_MIN > 2 * TOPIC_BYTES_MAX,
@@ -118,6 +224,9 @@ const _: () = {
         TOPIC_BYTES_MAX < u16::MAX as usize,
         "MQTT counts a topic's bytes in 16 bits"
     );
+    assert!(BACKLOG_IN_FLIGHT_BYTES_MAX >= 2 * BATCH_BYTES_MAX);
+    assert!(UNTAKEN_BACKLOG_BYTES_MAX >= BACKLOG_IN_FLIGHT_BYTES_MAX);
+    assert!(BACKLOG_QUEUEING_MAX.as_millis() < TAKEN_TIMEOUT.as_millis());
     assert!(RECONNECT_PAUSE_MIN.as_millis() < RECONNECT_PAUSE_MAX.as_millis());
     assert!(KEEP_ALIVE.as_secs() > 0 && KEEP_ALIVE.as_secs() <= u16::MAX as u64);
     // A broker that answers nothing is given up before a stop gives up waiting for systemd (90 s).

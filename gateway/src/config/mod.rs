@@ -23,13 +23,14 @@ use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use retrotap_adapters::schema::ParamValue;
 use retrotap_adapters::yaml::{Document, Problem};
 
 use crate::cell::obstacles::Snapshot;
-use broker::{BrokerUrl, TlsFiles};
-use limits::SETTINGS_FILE_BYTES_MAX;
+use broker::{BrokerUrl, ReleaseOn, TlsFiles};
+use limits::{SETTINGS_FILE_BYTES_MAX, SPOOL_BYTES_DEFAULT, SYNC_EVERY_DEFAULT};
 
 /// Prefix of environment variables that are settings.
 const VARIABLE_PREFIX: &str = "RETROTAP__";
@@ -49,8 +50,8 @@ pub struct Settings {
     pub uplink: Option<Mqtt>,
     /// Where the page listens, if there is one: on loopback.
     pub listen: Option<SocketAddr>,
-    /// Memory of the spool.
-    pub spool_bytes_max: usize,
+    /// Where what was taken is kept.
+    pub spool: Spool,
     /// The user's adapters.
     pub adapters_dir: Option<PathBuf>,
     /// The user's stages.
@@ -101,7 +102,7 @@ pub struct Pose {
     pub rpy_rad: [f64; 3],
 }
 
-/// The uplink by MQTT; `release_on: broker` was written down.
+/// The uplink by MQTT.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mqtt {
     /// The broker.
@@ -110,6 +111,33 @@ pub struct Mqtt {
     pub tls: Option<TlsFiles>,
     /// As whom the broker knows this gateway.
     pub client_id: String,
+    /// Whose word releases an entry; there is no default.
+    pub release_on: ReleaseOn,
+}
+
+/// Where what was taken is kept, and how much of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spool {
+    /// A folder of this gateway's own; it need not be there yet.
+    pub path: PathBuf,
+    /// Disk that it may take.
+    pub max_bytes: u64,
+    /// What is older is not kept, taken or not.
+    pub max_age: Option<Duration>,
+    /// How often what was taken is made to survive a power cut.
+    pub sync_every: Duration,
+}
+
+impl Spool {
+    /// The defaults, in that folder.
+    pub fn at(path: PathBuf) -> Self {
+        Self {
+            path,
+            max_bytes: SPOOL_BYTES_DEFAULT,
+            max_age: None,
+            sync_every: SYNC_EVERY_DEFAULT,
+        }
+    }
 }
 
 /// What settings depend on besides the file: handed in, so that tests own it.

@@ -7,13 +7,17 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use retrotap_adapters::schema::ParamValue;
 use retrotap_adapters::yaml::{Node, Quantity, Unit, did_you_mean};
 
-use super::broker::{BrokerUrl, ClientFiles, TlsFiles};
-use super::limits::{MACHINES_MAX, NAME_BYTES_MAX, SPOOL_BYTES_MAX, SPOOL_BYTES_MIN};
-use super::{Cell, Machine, Mqtt, Pose, Robot, Settings, Surroundings};
+use super::broker::{BrokerUrl, ClientFiles, ReleaseOn, TlsFiles};
+use super::limits::{
+    MACHINES_MAX, NAME_BYTES_MAX, SPOOL_AGE_MAX, SPOOL_AGE_MIN, SPOOL_BYTES_MAX, SPOOL_BYTES_MIN,
+    SYNC_EVERY_MAX, SYNC_EVERY_MIN,
+};
+use super::{Cell, Machine, Mqtt, Pose, Robot, Settings, Spool, Surroundings};
 use crate::cell::obstacles::Snapshot;
 
 const KEYS: &[&str] = &[
@@ -53,11 +57,7 @@ pub(super) fn settings(
     let listen = map.optional("web", |node| {
         node.map(&["listen"])?.required("listen", loopback)
     });
-    let spool = map.optional("spool", |node| {
-        let limits = SPOOL_BYTES_MIN as u64..=64 * SPOOL_BYTES_MAX as u64;
-        node.map(&["max_bytes"])?
-            .required("max_bytes", |node| node.size_bytes(limits))
-    });
+    let spool = map.required("spool", |node| spool(node, folder));
     let unsigned = map.required("allow_unsigned", |node| {
         if node.boolean()? {
             return Some(());
@@ -80,9 +80,7 @@ pub(super) fn settings(
         cells: cells.unwrap_or_default(),
         uplink,
         listen,
-        spool_bytes_max: spool.map_or(SPOOL_BYTES_MAX, |bytes| {
-            usize::try_from(bytes).unwrap_or(usize::MAX)
-        }),
+        spool,
         adapters_dir,
         stages_dir,
     })
@@ -279,6 +277,7 @@ struct Uplink {
     url: BrokerUrl,
     tls: Option<TlsFiles>,
     client_id: Option<Arc<str>>,
+    release_on: ReleaseOn,
 }
 
 impl Uplink {
@@ -291,6 +290,7 @@ impl Uplink {
             url: self.url,
             tls: self.tls,
             client_id,
+            release_on: self.release_on,
         }
     }
 }
@@ -299,21 +299,21 @@ fn uplink(node: Node<'_>, folder: &Path, surroundings: &Surroundings<'_>) -> Opt
     let map = node.map(&["mqtt", "release_on"])?;
     let mqtt = map.required("mqtt", |node| mqtt(node, folder, surroundings));
     let release_on = map.required("release_on", |node| {
-        if node.choice(&[("broker", true), ("lake", false)])? {
-            return Some(());
-        }
-        node.problem("the lake's acknowledgement (`taken`) is not spoken by this version")
-            .expected(
-                "broker: a record is forgotten once the broker has it, and what lies behind the \
-                 broker may still lose it",
-            );
-        None
+        node.choice(&[("broker", ReleaseOn::Broker), ("lake", ReleaseOn::Lake)])
     });
-    release_on?;
-    mqtt
+    let (url, tls, client_id) = mqtt?;
+    Some(Uplink {
+        url,
+        tls,
+        client_id,
+        release_on: release_on?,
+    })
 }
 
-fn mqtt(node: Node<'_>, folder: &Path, surroundings: &Surroundings<'_>) -> Option<Uplink> {
+/// The broker, our certificates, and our name if one is given.
+type Broker = (BrokerUrl, Option<TlsFiles>, Option<Arc<str>>);
+
+fn mqtt(node: Node<'_>, folder: &Path, surroundings: &Surroundings<'_>) -> Option<Broker> {
     let map = node.map(&[
         "url",
         "plain",
@@ -369,10 +369,40 @@ fn mqtt(node: Node<'_>, folder: &Path, surroundings: &Surroundings<'_>) -> Optio
     plain?;
     let client = cert.zip(key).map(|(cert, key)| ClientFiles { cert, key });
     let tls = ca.map(|ca| TlsFiles { ca, client });
-    whole.then_some(Uplink {
-        url,
-        tls,
-        client_id,
+    whole.then_some((url, tls, client_id))
+}
+
+fn spool(node: Node<'_>, folder: &Path) -> Option<Spool> {
+    let ns = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    let duration = |node: Node<'_>, least, most| {
+        let found_ns = node.duration_ns(ns(least)..=ns(most))?;
+        Some(Duration::from_nanos(found_ns))
+    };
+    let map = node.map(&["path", "max_bytes", "max_age", "sync_every"])?;
+    let path = map.required("path", |node| {
+        let path = folder.join(node.text()?);
+        if path.exists() && !path.is_dir() {
+            node.problem(format!("{} is no folder", path.display()))
+                .expected("a folder of this gateway's own; it is made if it isn't there");
+            return None;
+        }
+        Some(path)
+    });
+    let max_bytes = map.optional("max_bytes", |node| {
+        node.size_bytes(SPOOL_BYTES_MIN..=SPOOL_BYTES_MAX)
+    });
+    let max_age = map.optional("max_age", |node| {
+        duration(node, SPOOL_AGE_MIN, SPOOL_AGE_MAX)
+    });
+    let sync_every = map.optional("sync_every", |node| {
+        duration(node, SYNC_EVERY_MIN, SYNC_EVERY_MAX)
+    });
+    let defaults = Spool::at(path?);
+    Some(Spool {
+        max_bytes: max_bytes?.unwrap_or(defaults.max_bytes),
+        max_age: max_age?,
+        sync_every: sync_every?.unwrap_or(defaults.sync_every),
+        path: defaults.path,
     })
 }
 

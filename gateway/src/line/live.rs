@@ -13,13 +13,13 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{Input, Line, Output, Recording};
+use super::{Input, Line, Oracle, Output, Recording};
 use crate::capture::{Input as Captured, InputKind};
 use crate::config::limits::{CLOCK_ASKED_EVERY_NS, LINE_RESTART_PAUSE_MAX, LINE_RESTART_PAUSE_MIN};
 use crate::gauge::Gauge;
 use crate::port::{Happened, Keeper, LineClock, PortError, PortSpec, clock_state, first};
 use crate::spool::Intake;
-use crate::words::{Chunk, ClockState, LineState, Stamp};
+use crate::words::{Chunk, ClockState, LineState, RawInput, Stamp};
 
 /// What a line needs to live, besides itself.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub struct Live {
     pub send_frames: bool,
     /// Where chunks and inputs are written down, if they are.
     pub recording: Option<Recording>,
+    /// Where tests see each record before the spool does.
+    pub oracle: Option<Oracle>,
     /// The line's time.
     pub clock: LineClock,
 }
@@ -114,7 +116,7 @@ pub async fn run(line: &mut Line, live: &mut Live, shutdown: &CancellationToken)
                     let at = clock.now();
                     if matches!(error, PortError::Gone { .. }) {
                         line.disconnected(at);
-                        record_reset(live, at, &error);
+                        note_reset(live, at, watch.clock_state, &error);
                     }
                     watch.away(&live.machine, &error, at);
                 }
@@ -145,7 +147,11 @@ fn hand_over<'a>(
         }
         Output::Frame(_) => {}
         Output::Record(record) => {
-            if !live.intake.record(record.to_record(clock)) {
+            let record = record.to_record(clock);
+            if let Some(oracle) = &live.oracle {
+                oracle.record(&record);
+            }
+            if !live.intake.record(record) {
                 gauge.dropped(1);
             }
         }
@@ -160,19 +166,28 @@ fn apply(line: &mut Line, live: &Live, input: &Input, clock_state: ClockState) {
         tracing::warn!(machine = %live.machine, %error, "an input was refused; nothing changed");
         return;
     }
-    if let Some(recording) = &live.recording {
-        match input.to_captured(at.line_ns) {
-            Ok(captured) => recording.input(captured),
-            Err(error) => tracing::warn!(machine = %live.machine, %error, "not in the capture"),
-        }
+    match input.to_captured(at.line_ns) {
+        Ok(captured) => note(live, at, clock_state, captured),
+        Err(error) => tracing::warn!(machine = %live.machine, %error, "not written down"),
     }
 }
 
-fn record_reset(live: &Live, at: Stamp, error: &PortError) {
-    if let Some(recording) = &live.recording
-        && let Ok(captured) = Captured::new(at.line_ns, InputKind::Reset, &error.to_string())
-    {
-        recording.input(captured);
+/// What decisions depend on besides bytes goes where frames go: into the capture and to the lake.
+fn note(live: &Live, at: Stamp, clock: ClockState, input: Captured) {
+    live.intake.input(RawInput {
+        at,
+        clock,
+        kind: Arc::from(input.kind.name()),
+        data: input.data.clone(),
+    });
+    if let Some(recording) = &live.recording {
+        recording.input(input);
+    }
+}
+
+fn note_reset(live: &Live, at: Stamp, clock: ClockState, error: &PortError) {
+    if let Ok(captured) = Captured::new(at.line_ns, InputKind::Reset, &error.to_string()) {
+        note(live, at, clock, captured);
     }
 }
 

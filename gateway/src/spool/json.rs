@@ -1,4 +1,4 @@
-//! Records, frames and gaps as JSON, byte for byte as they are stored and sent.
+//! Records, frames, inputs and gaps as JSON, byte for byte as they are stored and sent.
 //!
 //! Written by hand because the order of the keys is part of the format: an entry that is sent
 //! again has to be the same bytes, and a person who looks at a topic finds things where they were.
@@ -8,7 +8,7 @@
 use std::fmt::Write as _;
 
 use crate::time;
-use crate::words::{ClockState, Identity, RawFrame, Record};
+use crate::words::{ClockState, Identity, RawFrame, RawInput, Record};
 
 /// Version of the payload, the first key of each object.
 const PAYLOAD_VERSION: u32 = 1;
@@ -104,6 +104,8 @@ pub(super) fn frame(identity: &Identity, place: Place, frame: &RawFrame) -> Stri
     let mut json = String::with_capacity(256 + 2 * frame.bytes.len());
     head(&mut json, identity);
     tail(&mut json, place, frame.clock);
+    json.push_str(",\"line_ns\":");
+    write_integer(&mut json, frame.at.line_ns);
     json.push_str(",\"port\":");
     write_integer(&mut json, frame.port);
     json.push_str(",\"frame\":");
@@ -121,6 +123,24 @@ pub(super) fn frame(identity: &Identity, place: Place, frame: &RawFrame) -> Stri
         write_text(&mut json, error);
     }
     json.push_str("]}");
+    json
+}
+
+/// An input as it is sent, with its data as the line had it.
+pub(super) fn input(identity: &Identity, place: Place, input: &RawInput) -> String {
+    let mut json = String::with_capacity(256 + input.data.len());
+    head(&mut json, identity);
+    tail(&mut json, place, input.clock);
+    json.push_str(",\"line_ns\":");
+    write_integer(&mut json, input.at.line_ns);
+    key_text(&mut json, ",\"input\":", &input.kind);
+    json.push_str(",\"data\":");
+    // A message that is no JSON would be refused with all that is in it.
+    match serde_json::from_str::<serde::de::IgnoredAny>(&input.data) {
+        Ok(_) => json.push_str(&input.data),
+        Err(_) => write_text(&mut json, &input.data),
+    }
+    json.push('}');
     json
 }
 
@@ -238,7 +258,10 @@ mod tests {
     #[test]
     fn a_frame_carries_its_bytes_as_hex_and_the_names_of_its_errors() {
         let raw = RawFrame {
-            at: Stamp::default(),
+            at: Stamp {
+                line_ns: 1_250_000_000,
+                wall_ns: 0,
+            },
             clock: ClockState::Unsynced,
             number: 7,
             port: 1,
@@ -250,8 +273,30 @@ mod tests {
             concat!(
                 r#"{"v":1,"site":"aachen","gateway":"cell-3","machine":"robot-1","#,
                 r#""epoch":12,"seq":181233,"t":"2026-11-20T10:55:00.123456789Z","#,
-                r#""clock":"unsynced","port":1,"frame":7,"bytes":"030020fe","#,
+                r#""clock":"unsynced","line_ns":1250000000,"port":1,"frame":7,"bytes":"030020fe","#,
                 r#""errors":["parity","overrun"]}"#
+            )
+        );
+    }
+
+    #[test]
+    fn an_input_carries_its_data_as_the_line_had_it() {
+        let raw = RawInput {
+            at: Stamp {
+                line_ns: 1_250_000_000,
+                wall_ns: 0,
+            },
+            clock: ClockState::Synced,
+            kind: "obstacles".into(),
+            data: r#"[{"id":"p1", "center":[1,0,1.0]}]"#.to_owned(),
+        };
+        assert_eq!(
+            input(&identity(), PLACE, &raw),
+            concat!(
+                r#"{"v":1,"site":"aachen","gateway":"cell-3","machine":"robot-1","#,
+                r#""epoch":12,"seq":181233,"t":"2026-11-20T10:55:00.123456789Z","#,
+                r#""clock":"synced","line_ns":1250000000,"input":"obstacles","#,
+                r#""data":[{"id":"p1", "center":[1,0,1.0]}]}"#
             )
         );
     }

@@ -1,40 +1,89 @@
-//! The spool: what was taken from the lines and isn't released yet.
+//! The spool: what was taken from the lines, on disk, until it is released and long after.
 //!
-//! Lines hand over records and frames through an [`Intake`]; the spool gives each a number, writes
-//! its JSON once, and keeps it until whoever empties it through the [`Reader`] releases it.
+//! Lines hand over records, frames and inputs through an [`Intake`]; the spool gives each a number,
+//! writes its JSON once, and keeps it until whoever empties it through the [`Reader`] releases it.
+//! What was released stays as history until the room is needed.
+//!
+//! ```text
+//! intake (a bounded channel for each machine)
+//!    │  thread `spool`: numbers, JSON, one write for all that came          within 5 ms
+//!    ▼
+//! tail-a, tail-b   preallocated, in turns; survives kill -9                 tail.rs
+//!    │  thread `spool-store`: compresses, one transaction                   every `sync_every`
+//!    ▼
+//! spool.db         SQLite; survives power                                   store/
+//! ```
 //!
 //! What holds:
-//! - [`Intake`] never blocks and never waits. When the spool doesn't keep up, what is handed over
-//!   is dropped, counted, and a `gap` record tells of it.
-//! - Per machine and stream, numbers go up by one within an epoch, epochs only go up, and times
-//!   strictly increase per record name.
-//! - An entry's JSON is never written a second time: sending again sends the same bytes.
-//! - Memory is bounded. When full, the oldest entries that aren't in flight are dropped, counted,
-//!   and told by a `gap` record with first, last, count and reason.
+//! - [`Intake`] never blocks and never waits for a disk. When the spool doesn't keep up, what is
+//!   handed over is dropped, counted, and a `gap` record tells of it.
+//! - Nothing is read before it is in the tail, and an entry's JSON is never written a second time:
+//!   sending again sends the same bytes.
+//! - Per machine, stream and epoch, numbers go up by one from 1; epochs only go up, and each is
+//!   durable before its first use; times strictly increase per record name.
+//! - Whatever is opened after a crash: no number is missing without a `gap` that tells of it. The tail
+//!   is cut at its last whole record; after an unclean stop each stream's new epoch begins with a
+//!   gap `restart`, because what was younger than the last write never was anywhere.
+//! - What was released may be sent again after a crash (releases are stored with the next sync);
+//!   what wasn't is never taken for released.
+//! - Disk and memory are bounded. The oldest that was released goes first; only then the oldest
+//!   that wasn't, counted and told. A gap that is dropped itself is told again.
+//! - A full disk stops nothing: the tail has its space already. It is tried again until it works, and
+//!   only when both files of the tail are full is the older one given up, counted and told.
+//! - Data is never thrown away to get going: a damaged database is put aside under a name that says
+//!   so, because a gateway in a plant has to run tonight and the file can be looked at tomorrow;
+//!   what isn't ours, or is of a newer version, is refused untouched.
 //!
-//! This spool lives in memory: it is lost with the process. Its epoch is the Unix time in seconds
-//! at which it was opened, which grows from start to start as long as the wall clock doesn't go
-//! back between two starts by more than the time between them.
+//! What the folder holds: `tail-a`, `tail-b`, `spool.db` with its `-wal` and `-shm`, `lock`. Formats
+//! stand in `tail.rs`, `store/mod.rs` and `codec.rs`, limits in `config/limits.rs`. `max_bytes` counts
+//! all of them: twice the tail's file, the log, and what is left for the database.
 //!
 //! What it doesn't do: it knows no ports and no broker, and never decides that something arrived.
 
+mod codec;
+mod gaps;
+mod intake;
 pub mod json;
+mod keeper;
+pub mod look;
 mod numbering;
+mod open;
 mod queues;
+mod ranges;
+mod reader;
+mod store;
+mod tail;
+mod taker;
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, mpsc, watch};
 
+pub use gaps::DropCause;
+pub use intake::Intake;
 pub use json::Fields;
 pub use numbering::Numbering;
-pub use queues::{Backlog, Batch, Counts, DropCause};
-use queues::{Due, Lost, Queues, Taking};
+pub use open::OpenError;
+pub use queues::{Backlog, Batch, Counts, Lane, Lanes};
+pub use reader::Reader;
+pub use store::StoreError;
 
-use crate::config::limits::{INTAKE_BATCH_ENTRIES_MAX, INTAKE_ENTRIES_MAX};
-use crate::words::{ClockState, Entry, RawFrame, Record, Stream};
+use crate::config::limits::{INTAKE_ENTRIES_MAX, SPOOL_CLOSE_MAX};
+use crate::words::Entry;
+use intake::Missed;
+use queues::Queues;
+use store::View;
+use taker::Request;
+
+/// The name that frames have among records.
+const FRAME: &str = "frame";
+/// The name that inputs have among records.
+const INPUT: &str = "input";
 
 /// How to open a spool.
 #[derive(Debug, Clone)]
@@ -43,32 +92,72 @@ pub struct Settings {
     pub site: Arc<str>,
     /// This gateway's name, in every entry.
     pub gateway: Arc<str>,
-    /// Memory that entries may take, at least `limits::SPOOL_BYTES_MIN`.
-    pub bytes_max: usize,
-}
-
-/// Why a spool can't be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The wall clock stands before 1970, so no epoch can be made of it.
-    #[error("the system clock stands before 1970; set it (timedatectl) and start again")]
-    ClockBeforeEpoch,
+    /// The folder; made where it isn't there.
+    pub path: PathBuf,
+    /// Bytes of disk that all its files may take, at least `limits::SPOOL_BYTES_MIN`.
+    pub max_bytes: u64,
+    /// What is older is not kept, taken or not.
+    pub max_age: Option<Duration>,
+    /// How often what was taken is made to survive a power cut.
+    pub sync_every: Duration,
 }
 
 /// The newest entry of each record, by machine and record name: newest wins, nothing is queued.
 pub type Latest = BTreeMap<Arc<str>, BTreeMap<Arc<str>, Entry>>;
 
-/// The spool's handle: gives out intakes and tells what it holds.
-#[derive(Debug, Clone)]
-pub struct Spool {
-    shared: Arc<Shared>,
+/// How the disk serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// What was taken is stored in time.
+    Ok,
+    /// There is no room on the disk; the tail holds what comes, as long as it can.
+    DiskFull {
+        /// Unix nanoseconds.
+        since_unix_ns: i64,
+        /// What the system says.
+        detail: String,
+    },
+    /// The disk fails in another way.
+    Failing {
+        /// Unix nanoseconds.
+        since_unix_ns: i64,
+        /// What the system says.
+        detail: String,
+    },
 }
 
+impl Health {
+    fn disk_full(detail: String) -> Self {
+        Self::DiskFull {
+            since_unix_ns: unix_ns(SystemTime::now()),
+            detail,
+        }
+    }
+
+    fn failing(detail: String) -> Self {
+        Self::Failing {
+            since_unix_ns: unix_ns(SystemTime::now()),
+            detail,
+        }
+    }
+}
+
+impl std::fmt::Display for Health {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ok => f.write_str("ok"),
+            Self::DiskFull { detail, .. } | Self::Failing { detail, .. } => f.write_str(detail),
+        }
+    }
+}
+
+/// What the spool's threads and handles share.
 #[derive(Debug)]
 struct Shared {
     queues: Mutex<Queues>,
     taken: Notify,
     latest: watch::Sender<Latest>,
+    health: watch::Sender<Health>,
 }
 
 impl Shared {
@@ -77,236 +166,209 @@ impl Shared {
         // loses less than stopping all lines.
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Says how the disk serves; a trouble keeps its beginning.
+    fn set_health(&self, mut health: Health) {
+        self.health.send_if_modified(|held| {
+            match (&mut health, &*held) {
+                (
+                    Health::DiskFull { since_unix_ns, .. },
+                    Health::DiskFull {
+                        since_unix_ns: since,
+                        ..
+                    },
+                )
+                | (
+                    Health::Failing { since_unix_ns, .. },
+                    Health::Failing {
+                        since_unix_ns: since,
+                        ..
+                    },
+                ) => {
+                    *since_unix_ns = *since;
+                }
+                (Health::Ok, Health::Ok) => return false,
+                (Health::Ok, _) => tracing::info!("the spool's disk serves again"),
+                (trouble, _) => tracing::error!("the spool goes on without the disk: {trouble}"),
+            }
+            let changed = *held != health;
+            *held = health;
+            changed
+        });
+    }
+}
+
+/// The spool's handle: gives out intakes and tells what it holds. Cloning shares it.
+///
+/// When the last one goes without [`close`](Self::close), the spool ends as if the process had been
+/// killed.
+#[derive(Debug, Clone)]
+pub struct Spool {
+    owner: Arc<Owner>,
+}
+
+#[derive(Debug)]
+struct Owner {
+    shared: Arc<Shared>,
+    folder: PathBuf,
+    requests: Sender<Request>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// For charts; opened when somebody asks for one.
+    view: Mutex<Option<View>>,
+    // Last: the folder is somebody else's once it is closed.
+    _lock: std::fs::File,
 }
 
 impl Spool {
-    /// Opens a spool with a new epoch.
+    /// Opens a spool, or makes one, with a new epoch; takes up what an earlier process left.
     ///
     /// # Errors
     ///
     /// [`OpenError`] says what to do.
     pub fn open(settings: &Settings) -> Result<(Self, Reader), OpenError> {
-        let epoch = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_err(|_| OpenError::ClockBeforeEpoch)?
-            .as_secs();
-        let queues = Queues::new(
-            Arc::clone(&settings.site),
-            Arc::clone(&settings.gateway),
-            settings.bytes_max,
-            epoch,
-        );
-        let shared = Arc::new(Shared {
-            queues: Mutex::new(queues),
-            taken: Notify::new(),
-            latest: watch::Sender::new(Latest::new()),
-        });
-        Ok((
-            Self {
-                shared: Arc::clone(&shared),
-            },
-            Reader { shared },
-        ))
+        open::open(settings)
     }
 
-    /// What the line of `machine` hands its records and frames to. Each intake has a task of its
-    /// own, so that a machine that floods fills its own intake and nobody else's; it has to be made
-    /// inside a tokio runtime, and may be used on any thread.
+    /// What the line of `machine` hands its records, frames and inputs to. Each has a channel of its
+    /// own, so that a machine that floods fills that and nobody else's.
     pub fn intake(&self, machine: &str) -> Intake {
         let (sender, receiver) = mpsc::channel(INTAKE_ENTRIES_MAX);
-        let indices = {
-            let mut queues = self.shared.queues();
-            [
-                queues.queue(machine, Stream::Records),
-                queues.queue(machine, Stream::Frames),
-            ]
-        };
-        let missed = Arc::new(Mutex::new(Missed::default()));
-        tokio::spawn(fill(
-            Arc::clone(&self.shared),
-            indices,
+        let missed = Missed::default();
+        let taker = self.owner.thread();
+        let request = Request::Machine {
+            machine: machine.into(),
             receiver,
-            Arc::clone(&missed),
-        ));
-        Intake { sender, missed }
+            missed: missed.clone(),
+        };
+        // Once it is closed, the intake counts as dropped what it is given.
+        let _ = self.owner.requests.send(request);
+        let taker = taker.unwrap_or_else(std::thread::current);
+        taker.unpark();
+        Intake::new(sender, missed, taker)
     }
 
     /// The newest entry of each record, for the live view.
     pub fn latest(&self) -> watch::Receiver<Latest> {
-        self.shared.latest.subscribe()
+        self.owner.shared.latest.subscribe()
+    }
+
+    /// How the disk serves, for page and alarms.
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.owner.shared.health.subscribe()
     }
 
     /// What is still to be released.
     pub fn backlog(&self) -> Backlog {
-        self.shared.queues().backlog()
+        self.owner.shared.queues().backlog()
     }
 
     /// What was taken, released and dropped since the spool was opened.
     pub fn counts(&self) -> Counts {
-        self.shared.queues().counts.clone()
-    }
-}
-
-/// What didn't fit into an intake and isn't told yet, per stream.
-#[derive(Debug, Default)]
-struct Missed {
-    records: Option<Lost>,
-    frames: Option<Lost>,
-}
-
-/// A line's end of the spool.
-#[derive(Debug, Clone)]
-pub struct Intake {
-    sender: mpsc::Sender<Taking>,
-    missed: Arc<Mutex<Missed>>,
-}
-
-impl Intake {
-    /// Hands over a record. False: it was dropped, and is counted.
-    pub fn record(&self, record: Record) -> bool {
-        let (wall_ns, clock) = (record.at.wall_ns, record.clock);
-        self.hand_over(Taking::Record(record), Stream::Records, wall_ns, clock)
+        self.owner.shared.queues().counts.clone()
     }
 
-    /// Hands over a raw frame. False: it was dropped, and is counted.
-    pub fn frame(&self, frame: RawFrame) -> bool {
-        let (wall_ns, clock) = (frame.at.wall_ns, frame.clock);
-        self.hand_over(Taking::Frame(frame), Stream::Frames, wall_ns, clock)
-    }
-
-    fn hand_over(&self, taking: Taking, stream: Stream, wall_ns: i64, clock: ClockState) -> bool {
-        if self.sender.try_send(taking).is_ok() {
-            return true;
-        }
-        // Only when something is lost already is there a lock, and the other side holds it for
-        // as long as it takes to move two words.
-        let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = match stream {
-            Stream::Records => &mut missed.records,
-            Stream::Frames => &mut missed.frames,
-        };
-        match slot {
-            Some(lost) => {
-                lost.count += 1;
-                lost.until_ns = wall_ns;
-                lost.clock = clock;
-            }
-            None => {
-                *slot = Some(Lost {
-                    cause: DropCause::IntakeFull,
-                    count: 1,
-                    since_ns: wall_ns,
-                    until_ns: wall_ns,
-                    clock,
-                    numbers: None,
-                });
-            }
-        }
-        false
-    }
-}
-
-/// Moves what one line hands over into its queues, until the line lets its intake go.
-async fn fill(
-    shared: Arc<Shared>,
-    [records, frames]: [usize; 2],
-    mut receiver: mpsc::Receiver<Taking>,
-    missed: Arc<Mutex<Missed>>,
-) {
-    let mut takings = Vec::with_capacity(INTAKE_BATCH_ENTRIES_MAX);
-    loop {
-        let received = receiver
-            .recv_many(&mut takings, INTAKE_BATCH_ENTRIES_MAX)
-            .await;
-        let lost = std::mem::take(&mut *missed.lock().unwrap_or_else(PoisonError::into_inner));
-        let now = Instant::now();
-        let mut newest = Vec::new();
-        {
-            let mut queues = shared.queues();
-            for taking in takings.drain(..) {
-                let index = match taking {
-                    Taking::Record(_) => records,
-                    Taking::Frame(_) => frames,
-                };
-                if let Some(entry) = queues.take(index, &taking, now)
-                    && entry.stream == Stream::Records
-                {
-                    newest.push(entry);
-                }
-            }
-            for (index, lost) in [(records, lost.records), (frames, lost.frames)] {
-                if let Some(lost) = lost {
-                    queues.lose(index, lost);
-                }
-            }
-        }
-        if !newest.is_empty() {
-            shared.latest.send_modify(|latest| {
-                for entry in newest {
-                    let of_machine = latest.entry(Arc::clone(&entry.machine)).or_default();
-                    of_machine.insert(Arc::clone(&entry.record), entry);
-                }
-            });
-        }
-        shared.taken.notify_one();
-        if received == 0 {
-            return;
-        }
-    }
-}
-
-/// Whoever empties the spool. There is one.
-#[derive(Debug)]
-pub struct Reader {
-    shared: Arc<Shared>,
-}
-
-impl Reader {
-    /// Waits for the next batch: entries of one machine and stream, in order, with at most
-    /// `bytes_max` of payload (or a single entry that is larger). It comes when it is full, or when
-    /// its first entry has waited for `linger`. Machines take turns. What is read is in flight.
+    /// The newest entries of a machine's record between two times in Unix nanoseconds, both
+    /// included, oldest first. Reads the disk: not for an async task.
     ///
-    /// Dropping the future loses nothing.
-    pub async fn next(&mut self, bytes_max: usize, linger: Duration) -> Batch {
-        loop {
-            let now = Instant::now();
-            let due = {
-                let mut queues = self.shared.queues();
-                let due = queues.due(bytes_max, linger, now);
-                if due == Due::Now
-                    && let Some(batch) = queues.read(bytes_max, now)
-                {
-                    return batch;
-                }
-                due
-            };
-            let taken = self.shared.taken.notified();
-            match due {
-                Due::At(at) => {
-                    let _ = tokio::time::timeout_at(at.into(), taken).await;
-                }
-                Due::Now | Due::WhenTaken => taken.await,
-            }
+    /// # Errors
+    ///
+    /// The database can't be read.
+    pub fn history(
+        &self,
+        machine: &str,
+        record: &str,
+        from_unix_ns: i64,
+        to_unix_ns: i64,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        // Memory first: what is stored in between then stands in both, and not in neither.
+        let recent = self
+            .owner
+            .shared
+            .queues()
+            .recent(machine, record, from_unix_ns, to_unix_ns);
+        let mut view = self
+            .owner
+            .view
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let view = match &mut *view {
+            Some(view) => view,
+            slot => slot.insert(
+                View::open(&self.owner.folder)
+                    .map_err(|error| StoreError::Damaged(error.to_string()))?,
+            ),
+        };
+        let mut entries =
+            view.history(&machine.into(), record, (from_unix_ns, to_unix_ns), limit)?;
+        let newest = entries.last().map(|entry| (entry.epoch, entry.seq));
+        let is_newer = |entry: &Entry| Some((entry.epoch, entry.seq)) > newest;
+        entries.extend(recent.into_iter().filter(is_newer));
+        Ok(entries.split_off(entries.len().saturating_sub(limit)))
+    }
+
+    /// Stores everything and marks the spool as cleanly stopped. Lines must have ended before; what
+    /// comes later is dropped. Waits for the disk: not for an async task.
+    ///
+    /// # Errors
+    ///
+    /// What couldn't be stored, in a sentence; the tail has it still.
+    pub fn close(&self) -> Result<(), String> {
+        let Some(thread) = self.owner.take_thread() else {
+            return Ok(());
+        };
+        let (done, answer) = std::sync::mpsc::channel();
+        let _ = self.owner.requests.send(Request::Close { done });
+        thread.thread().unpark();
+        let answer = answer
+            .recv_timeout(2 * SPOOL_CLOSE_MAX)
+            .unwrap_or_else(|_| Err("the spool's thread doesn't answer".to_owned()));
+        if answer.is_ok() && thread.join().is_err() {
+            return Err("the spool's thread ended by a panic".to_owned());
         }
+        answer
     }
 
-    /// Forgets what is in flight of this machine and stream, up to and including (epoch, seq).
-    pub fn release(&mut self, machine: &str, stream: Stream, epoch: u64, seq: u64) {
-        self.shared.queues().release(machine, stream, epoch, seq);
-    }
-
-    /// Forgets a batch that will never be taken; counted, and told by a `gap` record.
-    pub fn refuse(&mut self, batch: &Batch) {
-        self.shared.queues().refuse(batch);
-    }
-
-    /// What is in flight will be read again, in the same order.
-    pub fn rewind(&mut self) {
-        self.shared.queues().rewind();
-    }
-
-    /// What is still to be released.
-    pub fn backlog(&self) -> Backlog {
-        self.shared.queues().backlog()
+    /// The spool's folder.
+    pub fn path(&self) -> &Path {
+        &self.owner.folder
     }
 }
+
+impl Owner {
+    fn thread(&self) -> Option<std::thread::Thread> {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        thread.as_ref().map(|thread| thread.thread().clone())
+    }
+
+    fn take_thread(&self) -> Option<JoinHandle<()>> {
+        self.thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let Some(thread) = self.take_thread() else {
+            return;
+        };
+        let _ = self.requests.send(Request::Abandon);
+        thread.thread().unpark();
+        if thread.join().is_err() {
+            tracing::error!("the spool's thread ended by a panic");
+        }
+    }
+}
+
+/// Nanoseconds of Unix time.
+fn unix_ns(at: SystemTime) -> i64 {
+    match at.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => -i64::try_from(before.duration().as_nanos()).unwrap_or(i64::MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests;

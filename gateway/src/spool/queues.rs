@@ -1,159 +1,51 @@
-//! What the spool holds, as plain values: numbering, order, limits and gaps. No clock, no task, no
-//! lock; those are in `mod.rs`.
+//! What is unreleased and what is read next, as plain values: order, lanes and turns. No clock, no
+//! thread, no disk; those are around it.
 //!
-//! A queue per machine and stream. Entries wait, are read (and are then in flight), and leave when
-//! they are released. When there is no room, the oldest that wait are dropped, those of all
-//! machines alike by age; what is in flight stays, because whether it arrived isn't known yet.
+//! A queue per machine and stream. Every entry has its name in `unreleased` until it is released or
+//! dropped. Entries themselves are in memory (`recent`) until they are stored and nobody is about to
+//! read them live; after that only the store has them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::config::limits::{ENTRY_OVERHEAD_BYTES, GAPS_PENDING_MAX};
-use crate::spool::json::{self, Fields, Place};
-use crate::spool::numbering::Numbering;
-use crate::time;
-use crate::words::{ClockState, Entry, Identity, RawFrame, Record, Stamp, Stream};
+use super::gaps::{DropCause, GAP, Lost};
+use super::ranges::{Name, Ranges, Span};
+use super::store::StreamState;
+use crate::config::limits::{LIVE_BYTES_MAX, LIVE_LAG_MAX, UNRELEASED_RANGES_MAX};
+use crate::words::{Entry, Stream};
 
-/// The record that stands for what is missing.
-const GAP: &str = "gap";
-/// Who makes `gap` records.
-const GAP_MODULE: &str = concat!("retrotap@", env!("CARGO_PKG_VERSION"));
-/// A wall clock that goes back further than this begins a new epoch.
-const CLOCK_STEP_NS: i64 = 1_000_000_000;
+/// Behind every name.
+const END: Name = (u64::MAX, u64::MAX);
 
-/// Why entries are missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DropCause {
-    /// The spool didn't take them in time; they never had a number.
-    IntakeFull,
-    /// They were the oldest when the spool was full.
-    SpoolFull,
-    /// The broker will never take them: larger than it accepts, or a payload that it refuses.
-    Refused,
+/// Which way out an entry takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// It was taken a moment ago, since the session began.
+    Live,
+    /// It waited for a session, or for too long.
+    Backlog,
 }
 
-impl DropCause {
-    /// As it stands in the `gap` record and in counters.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::IntakeFull => "intake_full",
-            Self::SpoolFull => "spool_full",
-            Self::Refused => "refused",
-        }
-    }
+/// Which lanes to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lanes {
+    /// What was taken a moment ago.
+    pub live: bool,
+    /// What waited.
+    pub backlog: bool,
 }
 
-/// What a line hands over.
-#[derive(Debug)]
-pub(super) enum Taking {
-    Record(Record),
-    Frame(RawFrame),
-}
+impl Lanes {
+    /// Both, live first.
+    pub const BOTH: Self = Self {
+        live: true,
+        backlog: true,
+    };
 
-/// Missing entries that no `gap` record tells of yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Lost {
-    pub cause: DropCause,
-    pub count: u64,
-    /// Unix nanoseconds of the first and the last of them.
-    pub since_ns: i64,
-    pub until_ns: i64,
-    pub clock: ClockState,
-    /// Epoch, first and last number, where they had one.
-    pub numbers: Option<(u64, u64, u64)>,
-}
-
-impl Lost {
-    fn joins(&self, other: &Self) -> bool {
-        self.cause == other.cause
-            && self.numbers.map(|(epoch, ..)| epoch) == other.numbers.map(|(epoch, ..)| epoch)
-    }
-
-    /// `other` came after `self`.
-    fn join(&mut self, other: &Self) {
-        self.count += other.count;
-        self.since_ns = self.since_ns.min(other.since_ns);
-        self.until_ns = self.until_ns.max(other.until_ns);
-        self.clock = other.clock;
-        self.numbers = match (self.numbers, other.numbers) {
-            (Some((epoch, first, last)), Some((other_epoch, other_first, other_last)))
-                if epoch == other_epoch =>
-            {
-                Some((epoch, first.min(other_first), last.max(other_last)))
-            }
-            _ => None,
-        };
-    }
-}
-
-/// An entry with what only the spool knows of it.
-#[derive(Debug)]
-struct Held {
-    entry: Entry,
-    taken_at: Instant,
-    t_unix_ns: i64,
-    clock: ClockState,
-    /// What a `gap` entry tells of, so that it can be told again if the gap itself is dropped.
-    tells: Option<Lost>,
-}
-
-impl Held {
-    fn bytes(&self) -> usize {
-        self.entry.json.len() + ENTRY_OVERHEAD_BYTES
-    }
-
-    fn name(&self) -> (u64, u64) {
-        (self.entry.epoch, self.entry.seq)
-    }
-}
-
-#[derive(Debug)]
-struct Queue {
-    numbering: Numbering,
-    stream: Stream,
-    waiting: VecDeque<Held>,
-    waiting_bytes: usize,
-    in_flight: VecDeque<Held>,
-    lost: Vec<Lost>,
-}
-
-impl Queue {
-    fn is_of(&self, machine: &str, stream: Stream) -> bool {
-        self.stream == stream && &*self.numbering.identity().machine == machine
-    }
-
-    fn lose(&mut self, lost: Lost) {
-        if let Some(same) = self.lost.iter_mut().find(|held| held.joins(&lost)) {
-            same.join(&lost);
-            return;
-        }
-        self.lost.push(lost);
-        if self.lost.len() > GAPS_PENDING_MAX {
-            let oldest = self.lost.remove(0);
-            if let Some(next) = self.lost.first_mut() {
-                next.numbers = None;
-                next.join(&Lost {
-                    numbers: None,
-                    ..oldest
-                });
-            }
-        }
-    }
-
-    fn lose_held(&mut self, held: &Held, cause: DropCause) {
-        if let Some(told) = &held.tells {
-            self.lose(told.clone());
-        }
-        let Entry { epoch, seq, .. } = held.entry;
-        self.lose(Lost {
-            cause,
-            count: 1,
-            since_ns: held.t_unix_ns,
-            until_ns: held.t_unix_ns,
-            clock: held.clock,
-            numbers: Some((epoch, seq, seq)),
-        });
+    /// Whether there is one at all.
+    pub fn any(self) -> bool {
+        self.live || self.backlog
     }
 }
 
@@ -162,7 +54,7 @@ impl Queue {
 pub struct Counts {
     /// Entries that got a number.
     pub taken: u64,
-    /// Entries that left because they were released.
+    /// Entries that were released.
     pub released: u64,
     /// Entries and takings that were dropped, by cause.
     pub dropped: BTreeMap<&'static str, u64>,
@@ -171,23 +63,23 @@ pub struct Counts {
 /// What is still to be released.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// Entries of both streams.
-    pub entries: usize,
+    /// Entries of all streams.
+    pub entries: u64,
     /// Of them, records.
-    pub records: usize,
-    /// Bytes of memory.
-    pub bytes: usize,
-    /// When the oldest was taken.
-    pub oldest_taken_at: Option<Instant>,
+    pub records: u64,
+    /// Time of the oldest, Unix nanoseconds; of a stored one, that of its block.
+    pub oldest_unix_ns: Option<i64>,
 }
 
-/// Entries of one machine and stream in the order of their numbers; never empty.
+/// Entries of one machine, stream and epoch whose numbers have no hole; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     /// The machine.
     pub machine: Arc<str>,
     /// Which of its streams.
     pub stream: Stream,
+    /// Which way it came.
+    pub lane: Lane,
     /// The entries.
     pub entries: Vec<Entry>,
 }
@@ -205,183 +97,335 @@ impl Batch {
         payload
     }
 
-    /// The name of the last entry: releasing it releases all of them.
-    pub fn last(&self) -> (u64, u64) {
-        self.entries
-            .last()
-            .map_or((0, 0), |entry| (entry.epoch, entry.seq))
+    /// The epoch of all entries.
+    pub fn epoch(&self) -> u64 {
+        self.entries.first().map_or(0, |entry| entry.epoch)
+    }
+
+    /// The number of the first entry.
+    pub fn first(&self) -> u64 {
+        self.entries.first().map_or(0, |entry| entry.seq)
+    }
+
+    /// The number of the last entry.
+    pub fn last(&self) -> u64 {
+        self.entries.last().map_or(0, |entry| entry.seq)
     }
 }
 
-/// When the next batch is due.
+/// An entry in memory.
+#[derive(Debug)]
+struct Held {
+    entry: Entry,
+    taken_at: Instant,
+}
+
+impl Held {
+    fn name(&self) -> Name {
+        (self.entry.epoch, self.entry.seq)
+    }
+}
+
+/// What is to be dropped once the spool's thread tells of it.
+#[derive(Debug)]
+pub(super) struct Dropping {
+    pub queue: usize,
+    pub span: Span,
+    /// None: it is not told, because it is a gap that nobody takes.
+    pub cause: Option<DropCause>,
+    /// Also what was sent in this session and may arrive yet.
+    pub even_sent: bool,
+    pub since_ns: i64,
+    pub until_ns: i64,
+    /// Gaps among it, by number, and what each tells.
+    pub gaps: Vec<(u64, Lost)>,
+}
+
+/// What a reader has to fetch from the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub queue: usize,
+    pub machine: Arc<str>,
+    pub stream: Stream,
+    pub span: Span,
+}
+
+/// What comes next of the backlog.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// It was in memory.
+    Batch(Batch),
+    /// It is in the store.
+    Stored(Wanted),
+}
+
+/// Of one machine and stream.
+#[derive(Debug)]
+pub(super) struct Queue {
+    pub machine: Arc<str>,
+    pub stream: Stream,
+    newest: Name,
+    newest_ns: i64,
+    pub restart_ns: Option<i64>,
+    recent: VecDeque<Held>,
+    /// Entries up to this one are in the store.
+    stored: Name,
+    unreleased: Ranges,
+    /// Read since the last rewind.
+    sent: Ranges,
+    /// Read ever, or by an earlier process perhaps: what may be released.
+    given: Ranges,
+    /// Entries from this one on are live.
+    live_from: Name,
+    /// Bytes of live entries that nobody read yet.
+    live_bytes: usize,
+    oldest_stored_ns: Option<i64>,
+}
+
+impl Queue {
+    fn after_newest(&self) -> Name {
+        (self.newest.0, self.newest.1 + 1)
+    }
+
+    fn recent_at(&self, name: Name) -> Option<usize> {
+        self.recent.binary_search_by_key(&name, Held::name).ok()
+    }
+
+    /// The live entry that has waited longest.
+    fn live_front(&self) -> Option<(Span, Instant)> {
+        if self.live_bytes == 0 {
+            return None;
+        }
+        let span = self
+            .unreleased
+            .first_outside(&self.sent, self.live_from, END)?;
+        let held = self.recent.get(self.recent_at((span.epoch, span.first))?)?;
+        Some((span, held.taken_at))
+    }
+
+    /// What is live and unread becomes backlog, and the next entry is live.
+    fn live_again(&mut self) {
+        self.live_from = self.after_newest();
+        self.live_bytes = 0;
+        self.trim();
+    }
+
+    /// Forgets entries that are stored and that nobody is about to read live.
+    fn trim(&mut self) {
+        while let Some(held) = self.recent.front() {
+            let name = held.name();
+            let unread = name >= self.live_from
+                && self.unreleased.contains(name)
+                && !self.sent.contains(name);
+            if name > self.stored || unread {
+                break;
+            }
+            self.recent.pop_front();
+        }
+        if self.recent.capacity() > 1024 && self.recent.len() < self.recent.capacity() / 8 {
+            self.recent.shrink_to(self.recent.len() * 2);
+        }
+    }
+
+    fn mark_sent(&mut self, span: Span) {
+        self.sent.insert(span);
+        self.given.insert(span);
+    }
+
+    /// Entries from memory, as many as fit.
+    fn read(&mut self, span: Span, bytes_max: usize, lane: Lane) -> Option<Batch> {
+        let from = self.recent_at((span.epoch, span.first))?;
+        let held = self.recent.range(from..).map(|held| &held.entry);
+        let entries = fitting(held, span, bytes_max);
+        let last = entries.last()?.seq;
+        if lane == Lane::Live {
+            let bytes: usize = entries.iter().map(|entry| entry.json.len()).sum();
+            self.live_bytes = self.live_bytes.saturating_sub(bytes);
+        }
+        self.mark_sent(Span { last, ..span });
+        self.trim();
+        Some(Batch {
+            machine: Arc::clone(&self.machine),
+            stream: self.stream,
+            lane,
+            entries,
+        })
+    }
+}
+
+/// The entries of a range that fit into a payload: at least one.
+pub(super) fn fitting<'a>(
+    entries: impl Iterator<Item = &'a Entry>,
+    span: Span,
+    bytes_max: usize,
+) -> Vec<Entry> {
+    let mut payload_bytes = "[]".len();
+    let mut fitting = Vec::new();
+    for entry in entries {
+        if entry.epoch != span.epoch || entry.seq > span.last {
+            break;
+        }
+        payload_bytes += entry.json.len() + usize::from(!fitting.is_empty());
+        if payload_bytes > bytes_max && !fitting.is_empty() {
+            break;
+        }
+        fitting.push(entry.clone());
+    }
+    fitting
+}
+
+/// When the next live batch is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
-    Now,
+    Now(usize),
     At(Instant),
     WhenTaken,
 }
 
-/// All queues under their common limit.
-#[derive(Debug)]
+/// All queues.
+#[derive(Debug, Default)]
 pub(super) struct Queues {
-    site: Arc<str>,
-    gateway: Arc<str>,
-    bytes_max: usize,
-    epoch: u64,
-    bytes: usize,
     queues: Vec<Queue>,
-    /// Where reading goes on, so that no machine waits for a busier one.
-    turn: usize,
+    /// Where reading goes on in each lane, so that no machine waits for a busier one.
+    live_turn: usize,
+    backlog_turn: usize,
+    /// What the spool's thread is to drop and to tell.
+    drops: VecDeque<Dropping>,
+    /// Whether there is something to store besides entries.
+    released_since_stored: bool,
     pub counts: Counts,
 }
 
 impl Queues {
-    pub fn new(site: Arc<str>, gateway: Arc<str>, bytes_max: usize, epoch: u64) -> Self {
-        Self {
-            site,
-            gateway,
-            bytes_max,
-            epoch,
-            bytes: 0,
-            queues: Vec::new(),
-            turn: 0,
-            counts: Counts::default(),
-        }
-    }
-
     /// Index of the machine's queue for `stream`, made when it isn't there.
-    pub fn queue(&mut self, machine: &str, stream: Stream) -> usize {
-        if let Some(index) = self
-            .queues
-            .iter()
-            .position(|queue| queue.is_of(machine, stream))
-        {
+    pub fn queue(&mut self, machine: &Arc<str>, stream: Stream) -> usize {
+        if let Some(index) = self.position(machine, stream) {
             return index;
         }
-        self.queues.push(Queue {
-            numbering: Numbering::new(
-                Identity {
-                    site: Arc::clone(&self.site),
-                    gateway: Arc::clone(&self.gateway),
-                    machine: machine.into(),
-                },
-                self.epoch,
-            ),
+        self.restore(StreamState {
+            machine: Arc::clone(machine),
             stream,
-            waiting: VecDeque::new(),
-            waiting_bytes: 0,
-            in_flight: VecDeque::new(),
-            lost: Vec::new(),
+            newest_epoch: 0,
+            newest_ns: 0,
+            restart_ns: None,
+            unreleased: Ranges::default(),
+        })
+    }
+
+    /// Takes up a stream where an earlier process left it: all of it is backlog.
+    pub fn restore(&mut self, state: StreamState) -> usize {
+        self.queues.push(Queue {
+            machine: state.machine,
+            stream: state.stream,
+            // Behind whatever number was the last of that epoch.
+            newest: (state.newest_epoch, u64::MAX - 1),
+            newest_ns: state.newest_ns,
+            restart_ns: state.restart_ns,
+            recent: VecDeque::new(),
+            stored: (state.newest_epoch, u64::MAX),
+            given: state.unreleased.clone(),
+            unreleased: state.unreleased,
+            sent: Ranges::default(),
+            live_from: (state.newest_epoch + 1, 0),
+            live_bytes: 0,
+            oldest_stored_ns: None,
         });
         self.queues.len() - 1
     }
 
-    /// Gives the next number, writes the JSON and keeps it; drops the oldest if there is no room.
-    pub fn take(&mut self, index: usize, taking: &Taking, now: Instant) -> Option<Entry> {
-        let entry = self.append(index, taking, None, now)?;
-        while self.bytes > self.bytes_max && self.drop_oldest() {}
-        Some(entry)
+    fn position(&self, machine: &str, stream: Stream) -> Option<usize> {
+        self.queues
+            .iter()
+            .position(|queue| queue.stream == stream && &*queue.machine == machine)
     }
 
-    /// Counts what was lost before it had a number; a `gap` record will tell of it.
-    pub fn lose(&mut self, index: usize, lost: Lost) {
-        *self.counts.dropped.entry(lost.cause.name()).or_default() += lost.count;
-        if let Some(queue) = self.queues.get_mut(index) {
-            queue.lose(lost);
-        }
+    pub fn get(&mut self, index: usize) -> Option<&mut Queue> {
+        self.queues.get_mut(index)
     }
 
-    fn append(
-        &mut self,
-        index: usize,
-        taking: &Taking,
-        tells: Option<Lost>,
-        now: Instant,
-    ) -> Option<Entry> {
-        let (name, at, clock): (Arc<str>, Stamp, ClockState) = match taking {
-            Taking::Record(record) => (Arc::clone(&record.name), record.at, record.clock),
-            Taking::Frame(frame) => ("frame".into(), frame.at, frame.clock),
+    pub fn len(&self) -> usize {
+        self.queues.len()
+    }
+
+    /// Takes what the tail has.
+    pub fn push(&mut self, index: usize, entry: Entry, now: Instant) {
+        let Some(queue) = self.queues.get_mut(index) else {
+            return;
         };
-        let last_t = self.queues.get(index)?.numbering.last_t(&name);
-        // Gaps tell of the past and don't say anything about the clock.
-        let stepped = tells.is_none()
-            && last_t.is_some_and(|last| last.saturating_sub(at.wall_ns) > CLOCK_STEP_NS);
-        if stepped {
-            self.epoch += 1;
-            for queue in &mut self.queues {
-                queue.numbering.restart(self.epoch);
-            }
-        }
-        let queue = self.queues.get_mut(index)?;
-        let place = queue.numbering.next(&name, at.wall_ns);
-        let Place {
+        let (epoch, seq) = (entry.epoch, entry.seq);
+        queue.newest = (epoch, seq);
+        queue.newest_ns = entry.t_unix_ns;
+        queue.unreleased.insert(Span {
             epoch,
-            seq,
-            t_unix_ns,
-        } = place;
-        let identity = queue.numbering.identity();
-        let json = match taking {
-            Taking::Record(record) => json::record(identity, place, record),
-            Taking::Frame(frame) => json::frame(identity, place, frame),
-        };
-        let entry = Entry {
-            machine: Arc::clone(&identity.machine),
-            stream: queue.stream,
-            record: name,
-            epoch,
-            seq,
-            line_ns: at.line_ns,
-            json: json.into(),
-        };
-        let held = Held {
-            entry: entry.clone(),
+            first: seq,
+            last: seq,
+        });
+        queue.live_bytes += entry.json.len();
+        queue.recent.push_back(Held {
+            entry,
             taken_at: now,
-            t_unix_ns,
-            clock,
-            tells,
-        };
-        self.bytes += held.bytes();
-        queue.waiting_bytes += held.bytes();
-        queue.waiting.push_back(held);
+        });
         self.counts.taken += 1;
-        Some(entry)
     }
 
-    /// Drops the entry that has waited longest; false if none waits.
-    fn drop_oldest(&mut self) -> bool {
-        let oldest = self
-            .queues
-            .iter_mut()
-            .filter(|queue| !queue.waiting.is_empty())
-            .min_by_key(|queue| queue.waiting.front().map(|held| held.taken_at));
-        let Some(queue) = oldest else { return false };
-        let Some(held) = queue.waiting.pop_front() else {
-            return false;
-        };
-        queue.waiting_bytes -= held.bytes();
-        self.bytes -= held.bytes();
-        queue.lose_held(&held, DropCause::SpoolFull);
-        *self
-            .counts
-            .dropped
-            .entry(DropCause::SpoolFull.name())
-            .or_default() += 1;
-        true
-    }
-
-    /// When there is a batch of `bytes_max`, or an entry has waited for `linger`.
-    pub fn due(&self, bytes_max: usize, linger: std::time::Duration, now: Instant) -> Due {
-        let mut due = Due::WhenTaken;
-        for queue in &self.queues {
-            if !queue.lost.is_empty() || queue.waiting_bytes >= bytes_max {
-                return Due::Now;
+    /// Live entries that nobody reads become backlog.
+    pub fn age_live(&mut self, now: Instant) {
+        for queue in &mut self.queues {
+            if queue
+                .live_front()
+                .is_some_and(|(_, at)| at + LIVE_LAG_MAX <= now)
+            {
+                queue.live_again();
             }
-            let Some(front) = queue.waiting.front() else {
+        }
+    }
+
+    /// Lets go of what a job stored, up to this entry of a stream.
+    pub fn stored(&mut self, index: usize, up_to: Option<Name>, oldest_ns: Option<i64>) {
+        if let Some(queue) = self.queues.get_mut(index) {
+            queue.oldest_stored_ns = oldest_ns;
+            if let Some(up_to) = up_to {
+                queue.stored = up_to;
+                queue.trim();
+            }
+        }
+    }
+
+    /// Keeps what is only in memory for its readers' sake within bounds.
+    pub fn bound_live(&mut self) {
+        let stored_bytes = |queue: &Queue| -> usize {
+            let stored = queue
+                .recent
+                .iter()
+                .take_while(|held| held.name() <= queue.stored);
+            stored.map(|held| held.entry.json.len()).sum()
+        };
+        let mut bytes: Vec<usize> = self.queues.iter().map(stored_bytes).collect();
+        while bytes.iter().sum::<usize>() > LIVE_BYTES_MAX {
+            let most = bytes
+                .iter_mut()
+                .zip(&mut self.queues)
+                .max_by_key(|(bytes, _)| **bytes);
+            let Some((bytes, queue)) = most else { return };
+            *bytes = 0;
+            queue.live_again();
+        }
+    }
+
+    /// When a live batch of `bytes_max` is there, or a live entry has waited for `linger`.
+    pub fn live_due(&self, bytes_max: usize, linger: Duration, now: Instant) -> Due {
+        let mut due = Due::WhenTaken;
+        let count = self.queues.len();
+        for index in (0..count).map(|step| (self.live_turn + step) % count) {
+            let Some(queue) = self.queues.get(index) else {
                 continue;
             };
-            let at = front.taken_at + linger;
-            if at <= now {
-                return Due::Now;
+            let Some((_, taken_at)) = queue.live_front() else {
+                continue;
+            };
+            let at = taken_at + linger;
+            if queue.live_bytes >= bytes_max || at <= now {
+                return Due::Now(index);
             }
             due = match due {
                 Due::At(earlier) if earlier <= at => due,
@@ -391,164 +435,248 @@ impl Queues {
         due
     }
 
-    /// The next entries of a machine whose turn it is: at least one, and no more than fit into
-    /// `bytes_max` of payload. They are in flight from here on.
-    pub fn read(&mut self, bytes_max: usize, now: Instant) -> Option<Batch> {
-        self.tell_gaps(now);
-        let count = self.queues.len();
-        let index = (0..count)
-            .map(|step| (self.turn + step) % count)
-            .find(|&index| {
-                self.queues
-                    .get(index)
-                    .is_some_and(|queue| !queue.waiting.is_empty())
-            })?;
-        self.turn = (index + 1) % count;
+    /// The live entries of that queue. They are sent from here on.
+    pub fn read_live(&mut self, index: usize, bytes_max: usize) -> Option<Batch> {
+        self.live_turn = index + 1;
         let queue = self.queues.get_mut(index)?;
+        let (span, _) = queue.live_front()?;
+        queue.read(span, bytes_max, Lane::Live)
+    }
 
-        let mut entries = Vec::new();
-        let mut payload_bytes = "[]".len();
-        while let Some(held) = queue.waiting.front() {
-            payload_bytes += held.entry.json.len() + usize::from(!entries.is_empty());
-            if payload_bytes > bytes_max && !entries.is_empty() {
-                break;
-            }
-            let Some(held) = queue.waiting.pop_front() else {
-                break;
-            };
-            queue.waiting_bytes -= held.bytes();
-            entries.push(held.entry.clone());
-            queue.in_flight.push_back(held);
+    /// The next of the backlog: of the machine whose turn it is.
+    pub fn next_backlog(&mut self, bytes_max: usize) -> Option<Next> {
+        let count = self.queues.len();
+        let (index, span) = (0..count).find_map(|step| {
+            let index = (self.backlog_turn + step) % count;
+            let queue = self.queues.get(index)?;
+            let span = queue
+                .unreleased
+                .first_outside(&queue.sent, (0, 0), queue.live_from)?;
+            Some((index, span))
+        })?;
+        let queue = self.queues.get_mut(index)?;
+        if let Some(batch) = queue.read(span, bytes_max, Lane::Backlog) {
+            self.backlog_turn = index + 1;
+            return Some(Next::Batch(batch));
         }
-        Some(Batch {
-            machine: Arc::clone(&queue.numbering.identity().machine),
+        Some(Next::Stored(Wanted {
+            queue: index,
+            machine: Arc::clone(&queue.machine),
             stream: queue.stream,
+            span,
+        }))
+    }
+
+    /// Makes a batch of entries that were in the store.
+    pub fn read_stored(&mut self, wanted: &Wanted, entries: Vec<Entry>) -> Option<Batch> {
+        self.backlog_turn = wanted.queue + 1;
+        let last = entries.last()?.seq;
+        self.queues.get_mut(wanted.queue)?.mark_sent(Span {
+            last,
+            ..wanted.span
+        });
+        Some(Batch {
+            machine: Arc::clone(&wanted.machine),
+            stream: wanted.stream,
+            lane: Lane::Backlog,
             entries,
         })
     }
 
-    /// Turns what is lost into `gap` records at the end of their queues. Only when it is read: while
-    /// nobody reads, one gap grows instead of many being told.
-    fn tell_gaps(&mut self, now: Instant) {
-        for index in 0..self.queues.len() {
-            let Some(queue) = self.queues.get_mut(index) else {
+    /// Releases these numbers, of those that were given out; says how many that were.
+    pub fn release(&mut self, machine: &str, stream: Stream, span: Span) -> u64 {
+        let Some(index) = self.position(machine, stream) else {
+            return 0;
+        };
+        let Some(queue) = self.queues.get_mut(index) else {
+            return 0;
+        };
+        let mut released = 0;
+        for part in queue.given.common(span) {
+            if queue.unreleased.len() >= UNRELEASED_RANGES_MAX && queue.unreleased.splits(part) {
+                continue;
+            }
+            queue.given.remove(part);
+            queue.sent.remove(part);
+            let gone = queue.unreleased.remove(part);
+            released += gone.iter().map(Span::count).sum::<u64>();
+        }
+        queue.trim();
+        self.counts.released += released;
+        self.released_since_stored |= released > 0;
+        released
+    }
+
+    /// Asks for a batch to be dropped that will never be taken.
+    pub fn refuse(&mut self, batch: &Batch) {
+        let Some(queue) = self.position(&batch.machine, batch.stream) else {
+            return;
+        };
+        for run in batch
+            .entries
+            .chunk_by(|one, two| is_gap(one) == is_gap(two))
+        {
+            let (Some(first), Some(last)) = (run.first(), run.last()) else {
                 continue;
             };
-            for lost in std::mem::take(&mut queue.lost) {
-                let record = gap_record(&lost);
-                self.append(index, &Taking::Record(record), Some(lost), now);
-            }
+            self.drops.push_back(Dropping {
+                queue,
+                span: Span {
+                    epoch: first.epoch,
+                    first: first.seq,
+                    last: last.seq,
+                },
+                // A gap that is refused is not told again: it would be refused again.
+                cause: (!is_gap(first)).then_some(DropCause::Refused),
+                even_sent: true,
+                since_ns: first.t_unix_ns,
+                until_ns: last.t_unix_ns,
+                gaps: Vec::new(),
+            });
         }
     }
 
-    /// Forgets the entries of this machine and stream up to and including (epoch, seq), of those
-    /// that are in flight.
-    pub fn release(&mut self, machine: &str, stream: Stream, epoch: u64, seq: u64) {
-        let Some(queue) = self
-            .queues
-            .iter_mut()
-            .find(|queue| queue.is_of(machine, stream))
-        else {
-            return;
+    /// Whether something was released since this was asked last.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.released_since_stored)
+    }
+
+    pub fn count_dropped(&mut self, cause: DropCause, count: u64) {
+        *self.counts.dropped.entry(cause.name()).or_default() += count;
+    }
+
+    /// The stream has told that the last stop was not a clean one.
+    pub fn restart_told(&mut self, index: usize) {
+        if let Some(queue) = self.queues.get_mut(index) {
+            queue.restart_ns = None;
+        }
+    }
+
+    /// Asks for something to be dropped.
+    pub fn ask_drop(&mut self, drop: Dropping) {
+        self.drops.push_back(drop);
+    }
+
+    pub fn next_drop(&mut self) -> Option<Dropping> {
+        self.drops.pop_front()
+    }
+
+    /// Takes out what is to be dropped; says what has to be told of it.
+    pub fn take_out(&mut self, drop: &Dropping) -> Vec<Lost> {
+        let Some(queue) = self.queues.get_mut(drop.queue) else {
+            return Vec::new();
         };
-        while let Some(held) = queue.in_flight.front() {
-            if held.name() > (epoch, seq) {
-                break;
-            }
-            self.bytes -= held.bytes();
-            self.counts.released += 1;
-            queue.in_flight.pop_front();
+        let mut gone = Ranges::default();
+        for part in queue.unreleased.common(drop.span) {
+            gone.insert(part);
         }
+        if !drop.even_sent {
+            for span in queue.sent.spans() {
+                gone.remove(span);
+            }
+        }
+        let told = drop
+            .gaps
+            .iter()
+            .filter(|(seq, _)| gone.contains((drop.span.epoch, *seq)));
+        let mut lost: Vec<Lost> = told.map(|(_, lost)| lost.clone()).collect();
+        for span in gone.spans() {
+            let live = queue.recent.iter().filter(|held| {
+                let name = held.name();
+                span.contains(name) && name >= queue.live_from && !queue.sent.contains(name)
+            });
+            let live_bytes: usize = live.map(|held| held.entry.json.len()).sum();
+            queue.live_bytes = queue.live_bytes.saturating_sub(live_bytes);
+            queue.unreleased.remove(span);
+            queue.sent.remove(span);
+            queue.given.remove(span);
+            let cause = drop.cause.unwrap_or(DropCause::Refused);
+            *self.counts.dropped.entry(cause.name()).or_default() += span.count();
+            if drop.cause.is_some() {
+                lost.push(Lost {
+                    cause,
+                    count: Some(span.count()),
+                    since_ns: drop.since_ns,
+                    until_ns: drop.until_ns,
+                    clock: crate::words::ClockState::Unsynced,
+                    numbers: Some(span),
+                });
+            }
+        }
+        queue.trim();
+        lost
     }
 
-    /// Forgets the entries of a batch that will never be taken: they are counted, and told by a
-    /// `gap` record. What else is in flight stays so.
-    pub fn refuse(&mut self, batch: &Batch) {
-        let (Some(first), Some(last)) = (batch.entries.first(), batch.entries.last()) else {
-            return;
-        };
-        let names = (first.epoch, first.seq)..=(last.epoch, last.seq);
-        let queue = self
-            .queues
-            .iter_mut()
-            .find(|queue| queue.is_of(&batch.machine, batch.stream));
-        let Some(queue) = queue else { return };
-        let (refused, kept) = std::mem::take(&mut queue.in_flight)
-            .into_iter()
-            .partition(|held| names.contains(&held.name()));
-        queue.in_flight = kept;
-        let refused: VecDeque<Held> = refused;
-        for held in refused {
-            self.bytes -= held.bytes();
-            // A gap that is refused is not told again: it would be refused again.
-            if held.tells.is_none() {
-                queue.lose_held(&held, DropCause::Refused);
-            }
-            *self
-                .counts
-                .dropped
-                .entry(DropCause::Refused.name())
-                .or_default() += 1;
-        }
-    }
-
-    /// Puts what is in flight back, so that it is read again: a session ended.
+    /// A session ended: all that is unreleased is backlog, and what comes is live.
     pub fn rewind(&mut self) {
         for queue in &mut self.queues {
-            while let Some(held) = queue.in_flight.pop_back() {
-                queue.waiting_bytes += held.bytes();
-                queue.waiting.push_front(held);
-            }
+            queue.sent.clear();
+            queue.live_again();
         }
-        while self.bytes > self.bytes_max && self.drop_oldest() {}
+    }
+
+    /// What is stored of each stream besides its entries, with its index and what is on its way.
+    pub fn states(&self) -> (Vec<usize>, Vec<StreamState>, Vec<Ranges>) {
+        let (mut indices, mut states, mut sent) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, queue) in self.queues.iter().enumerate() {
+            if queue.newest.0 == 0 {
+                continue;
+            }
+            indices.push(index);
+            sent.push(queue.sent.clone());
+            states.push(StreamState {
+                machine: Arc::clone(&queue.machine),
+                stream: queue.stream,
+                newest_epoch: queue.newest.0,
+                newest_ns: queue.newest_ns,
+                restart_ns: queue.restart_ns,
+                unreleased: queue.unreleased.clone(),
+            });
+        }
+        (indices, states, sent)
+    }
+
+    /// What is in memory of a record between two times, oldest first.
+    pub fn recent(&self, machine: &str, record: &str, from_ns: i64, to_ns: i64) -> Vec<Entry> {
+        let of_machine = self
+            .queues
+            .iter()
+            .filter(|queue| &*queue.machine == machine);
+        of_machine
+            .flat_map(|queue| &queue.recent)
+            .map(|held| &held.entry)
+            .filter(|entry| {
+                &*entry.record == record && (from_ns..=to_ns).contains(&entry.t_unix_ns)
+            })
+            .cloned()
+            .collect()
     }
 
     pub fn backlog(&self) -> Backlog {
-        let mut backlog = Backlog {
-            bytes: self.bytes,
-            ..Backlog::default()
-        };
+        let mut backlog = Backlog::default();
         for queue in &self.queues {
-            let entries = queue.waiting.len() + queue.in_flight.len();
-            backlog.entries += entries;
+            let Some(first) = queue.unreleased.first() else {
+                continue;
+            };
+            backlog.entries += queue.unreleased.count();
             if queue.stream == Stream::Records {
-                backlog.records += entries;
+                backlog.records += queue.unreleased.count();
             }
-            let oldest = queue.in_flight.front().or(queue.waiting.front());
-            if let Some(held) = oldest {
-                backlog.oldest_taken_at = Some(
-                    backlog
-                        .oldest_taken_at
-                        .map_or(held.taken_at, |at| at.min(held.taken_at)),
-                );
-            }
+            let recent = queue.recent_at(first).and_then(|at| queue.recent.get(at));
+            let oldest = recent
+                .map(|held| held.entry.t_unix_ns)
+                .or(queue.oldest_stored_ns);
+            backlog.oldest_unix_ns = match (backlog.oldest_unix_ns, oldest) {
+                (Some(one), Some(two)) => Some(one.min(two)),
+                (one, two) => one.or(two),
+            };
         }
         backlog
     }
 }
 
-fn gap_record(lost: &Lost) -> Record {
-    let mut fields = Fields::new();
-    fields.text("reason", lost.cause.name());
-    fields.integer("count", i64::try_from(lost.count).unwrap_or(i64::MAX));
-    if let Some((epoch, first, last)) = lost.numbers {
-        for (name, value) in [("of_epoch", epoch), ("first", first), ("last", last)] {
-            fields.integer(name, i64::try_from(value).unwrap_or(i64::MAX));
-        }
-    }
-    fields.text("since", &time::rfc3339(lost.since_ns));
-    fields.text("until", &time::rfc3339(lost.until_ns));
-    Record {
-        name: GAP.into(),
-        module: GAP_MODULE.into(),
-        at: Stamp {
-            line_ns: 0,
-            wall_ns: lost.until_ns,
-        },
-        clock: lost.clock,
-        frame: 0,
-        fields: fields.finish(),
-    }
+fn is_gap(entry: &Entry) -> bool {
+    &*entry.record == GAP
 }
 
 #[cfg(test)]

@@ -1,396 +1,322 @@
-use std::time::Duration;
-
-use proptest::prelude::*;
-
 use super::*;
 
 const EPOCH: u64 = 1000;
 const ROOMY: usize = 1 << 20;
 
-fn queues(bytes_max: usize) -> (Queues, usize) {
-    let mut queues = Queues::new("s".into(), "g".into(), bytes_max, EPOCH);
-    let index = queues.queue("m", Stream::Records);
+fn queues() -> (Queues, usize) {
+    let mut queues = Queues::default();
+    let index = queues.queue(&"m".into(), Stream::Records);
     (queues, index)
 }
 
-fn at(name: &str, wall_ns: i64) -> Taking {
-    Taking::Record(Record {
-        name: name.into(),
-        module: "a@1.0.0".into(),
-        at: Stamp {
-            line_ns: 0,
-            wall_ns,
-        },
-        clock: ClockState::Synced,
-        frame: 1,
-        fields: "{}".into(),
-    })
-}
-
-fn value(entry: &Entry) -> serde_json::Value {
-    serde_json::from_str(&entry.json).expect("entries are JSON")
+fn push(queues: &mut Queues, index: usize, (epoch, seq): Name, now: Instant) -> Entry {
+    let queue = queues.get(index).expect("there");
+    let entry = Entry {
+        machine: Arc::clone(&queue.machine),
+        stream: queue.stream,
+        record: "a".into(),
+        epoch,
+        seq,
+        line_ns: 0,
+        t_unix_ns: seq.cast_signed(),
+        json: format!(r#"{{"epoch":{epoch},"seq":{seq:05}}}"#).into(),
+    };
+    queues.push(index, entry.clone(), now);
+    entry
 }
 
 fn numbers(batch: &Batch) -> Vec<u64> {
     batch.entries.iter().map(|entry| entry.seq).collect()
 }
 
-#[test]
-fn numbers_count_from_one_per_machine_and_stream() {
-    let (mut queues, one) = queues(ROOMY);
-    let two = queues.queue("n", Stream::Records);
-    let frames = queues.queue("m", Stream::Frames);
-    assert_eq!(queues.queue("m", Stream::Records), one);
-    let now = Instant::now();
-    for (index, seq) in [
-        (one, 1),
-        (one, 2),
-        (two, 1),
-        (frames, 1),
-        (one, 3),
-        (two, 2),
-    ] {
-        let entry = queues.take(index, &at("a", seq * 10), now).expect("taken");
-        assert_eq!(
-            (entry.epoch, entry.seq),
-            (EPOCH, u64::try_from(seq).expect("small"))
-        );
-        assert_eq!(value(&entry)["seq"], entry.seq);
+fn live(queues: &mut Queues, bytes_max: usize, now: Instant) -> Option<Batch> {
+    match queues.live_due(bytes_max, Duration::ZERO, now) {
+        Due::Now(index) => queues.read_live(index, bytes_max),
+        _ => None,
+    }
+}
+
+fn backlog(queues: &mut Queues, bytes_max: usize) -> Option<Batch> {
+    match queues.next_backlog(bytes_max)? {
+        Next::Batch(batch) => Some(batch),
+        Next::Stored(wanted) => panic!("not in memory: {wanted:?}"),
+    }
+}
+
+fn span(first: u64, last: u64) -> Span {
+    Span {
+        epoch: EPOCH,
+        first,
+        last,
     }
 }
 
 #[test]
-fn times_strictly_increase_per_record_name() {
-    let (mut queues, index) = queues(ROOMY);
+fn what_was_sent_is_read_again_after_a_rewind_as_backlog_and_what_comes_is_live() {
+    let (mut queues, index) = queues();
     let now = Instant::now();
-    let mut times = |name: &str, wall: i64| {
-        let entry = queues.take(index, &at(name, wall), now).expect("taken");
-        value(&entry)["t"].as_str().expect("a text").to_owned()
-    };
-    assert_eq!(times("a", 5), time::rfc3339(5));
-    assert_eq!(
-        times("b", 5),
-        time::rfc3339(5),
-        "another record of the same frame has its time"
-    );
-    assert_eq!(times("a", 5), time::rfc3339(6));
-    assert_eq!(times("a", 5), time::rfc3339(7));
-    assert_eq!(
-        times("a", 2),
-        time::rfc3339(8),
-        "back by less than a second"
-    );
-    assert_eq!(times("a", 100), time::rfc3339(100));
-}
-
-#[test]
-fn a_clock_that_goes_back_by_more_than_a_second_begins_a_new_epoch() {
-    let (mut queues, index) = queues(ROOMY);
-    let now = Instant::now();
-    let second = 1_000_000_000;
-    queues.take(index, &at("a", 10 * second), now);
-    let same = queues
-        .take(index, &at("a", 9 * second), now)
-        .expect("taken");
-    assert_eq!((same.epoch, same.seq), (EPOCH, 2));
-    let stepped = queues
-        .take(index, &at("a", 8 * second), now)
-        .expect("taken");
-    assert_eq!((stepped.epoch, stepped.seq), (EPOCH + 1, 1));
-    assert_eq!(value(&stepped)["t"], time::rfc3339(8 * second));
-}
-
-#[test]
-fn what_is_in_flight_is_read_again_after_a_rewind_with_the_same_bytes() {
-    let (mut queues, index) = queues(ROOMY);
-    let now = Instant::now();
-    for wall in 0..5 {
-        queues.take(index, &at("a", wall), now);
+    for seq in 1..=5 {
+        push(&mut queues, index, (EPOCH, seq), now);
     }
-    let first = queues.read(ROOMY, now).expect("five wait");
-    assert_eq!(numbers(&first), [1, 2, 3, 4, 5]);
-    assert!(queues.read(ROOMY, now).is_none());
-    queues.release("m", Stream::Records, EPOCH, 2);
+    let first = live(&mut queues, ROOMY, now).expect("five wait");
+    assert_eq!(
+        (numbers(&first), first.lane),
+        (vec![1, 2, 3, 4, 5], Lane::Live)
+    );
+    assert_eq!((first.epoch(), first.first(), first.last()), (EPOCH, 1, 5));
+    assert_eq!(live(&mut queues, ROOMY, now), None);
+    assert_eq!(queues.release("m", Stream::Records, span(1, 2)), 2);
     queues.rewind();
-    let again = queues.read(ROOMY, now).expect("three wait");
+    push(&mut queues, index, (EPOCH, 6), now);
+    let fresh = live(&mut queues, ROOMY, now).expect("one is live");
+    assert_eq!(numbers(&fresh), [6]);
+    let again = backlog(&mut queues, ROOMY).expect("three wait");
     assert_eq!(again.entries, first.entries[2..]);
-    queues.release("m", Stream::Records, EPOCH, 5);
+    assert_eq!(again.lane, Lane::Backlog);
+    assert!(backlog(&mut queues, ROOMY).is_none());
+    assert_eq!(queues.release("m", Stream::Records, span(3, 6)), 4);
     assert_eq!(queues.backlog(), Backlog::default());
-    assert_eq!(queues.counts.released, 5);
+    assert_eq!(queues.counts.released, 6);
 }
 
 #[test]
-fn release_takes_only_what_was_read_and_ignores_what_it_does_not_know() {
-    let (mut queues, index) = queues(ROOMY);
+fn release_takes_what_was_given_out_and_ignores_what_it_does_not_know() {
+    let (mut queues, index) = queues();
     let now = Instant::now();
-    queues.take(index, &at("a", 1), now);
-    queues.release("m", Stream::Records, EPOCH, 1);
-    queues.release("nobody", Stream::Records, EPOCH, 1);
-    queues.release("m", Stream::Frames, EPOCH, 1);
-    assert_eq!(queues.backlog().entries, 1);
-    queues.read(ROOMY, now);
-    queues.release("m", Stream::Records, EPOCH - 1, 99);
-    assert_eq!(queues.backlog().entries, 1, "another epoch's number");
-}
-
-#[test]
-fn batches_keep_to_their_size_and_machines_take_turns() {
-    let (mut queues, one) = queues(ROOMY);
-    let two = queues.queue("n", Stream::Records);
-    let now = Instant::now();
-    for wall in 0..4 {
-        queues.take(one, &at("a", wall), now);
-    }
-    let entry = queues.take(two, &at("a", 0), now).expect("taken");
-    let room_for_two = 2 * entry.json.len() + "[,]".len();
-    let order: Vec<(String, Vec<u64>)> = std::iter::from_fn(|| queues.read(room_for_two, now))
-        .inspect(|batch| assert!(batch.payload().len() <= room_for_two))
-        .map(|batch| (batch.machine.to_string(), numbers(&batch)))
-        .collect();
-    let expect = [("m", vec![1, 2]), ("n", vec![1]), ("m", vec![3, 4])];
+    push(&mut queues, index, (EPOCH, 1), now);
     assert_eq!(
-        order,
-        expect.map(|(machine, seq)| (machine.to_owned(), seq))
+        queues.release("m", Stream::Records, span(1, 1)),
+        0,
+        "never given out"
     );
+    live(&mut queues, ROOMY, now).expect("one");
+    let other_epoch = Span {
+        epoch: EPOCH - 1,
+        first: 1,
+        last: 99,
+    };
+    assert_eq!(queues.release("nobody", Stream::Records, span(1, 1)), 0);
+    assert_eq!(queues.release("m", Stream::Frames, span(1, 1)), 0);
+    assert_eq!(queues.release("m", Stream::Records, other_epoch), 0);
+    assert_eq!(queues.backlog().entries, 1);
+    queues.rewind();
+    assert_eq!(
+        queues.release("m", Stream::Records, span(0, u64::MAX - 1)),
+        1,
+        "an answer that came late"
+    );
+    assert_eq!(queues.release("m", Stream::Records, span(1, 1)), 0, "twice");
+}
+
+#[test]
+fn what_was_released_in_the_middle_is_not_sent_again() {
+    let (mut queues, index) = queues();
+    let now = Instant::now();
+    for seq in 1..=9 {
+        push(&mut queues, index, (EPOCH, seq), now);
+    }
+    live(&mut queues, ROOMY, now).expect("all");
+    assert_eq!(queues.release("m", Stream::Records, span(4, 6)), 3);
+    queues.rewind();
+    let order: Vec<_> = std::iter::from_fn(|| backlog(&mut queues, ROOMY))
+        .map(|batch| numbers(&batch))
+        .collect();
+    assert_eq!(order, [vec![1, 2, 3], vec![7, 8, 9]]);
+}
+
+#[test]
+fn batches_keep_to_their_size_and_machines_take_turns_in_both_lanes() {
+    let (mut queues, one) = queues();
+    let two = queues.queue(&"n".into(), Stream::Records);
+    let now = Instant::now();
+    let mut entry_bytes = 0;
+    for seq in 1..=4 {
+        entry_bytes = push(&mut queues, one, (EPOCH, seq), now).json.len();
+    }
+    push(&mut queues, two, (EPOCH, 1), now);
+    let room_for_two = 2 * entry_bytes + "[,]".len();
+    let expect = [("m", vec![1, 2]), ("n", vec![1]), ("m", vec![3, 4])];
+    let expect = expect.map(|(machine, seq)| (machine.to_owned(), seq));
+    let named = |batch: Batch| {
+        assert!(batch.payload().len() <= room_for_two);
+        (batch.machine.to_string(), numbers(&batch))
+    };
+    let order: Vec<_> = std::iter::from_fn(|| live(&mut queues, room_for_two, now))
+        .map(named)
+        .collect();
+    assert_eq!(order, expect);
+    queues.rewind();
+    let order: Vec<_> = std::iter::from_fn(|| backlog(&mut queues, room_for_two))
+        .map(named)
+        .collect();
+    assert_eq!(order, expect);
 }
 
 #[test]
 fn an_entry_larger_than_the_batch_comes_alone() {
-    let (mut queues, index) = queues(ROOMY);
+    let (mut queues, index) = queues();
     let now = Instant::now();
-    queues.take(index, &at("a", 1), now);
-    queues.take(index, &at("a", 2), now);
-    assert_eq!(
-        queues.read(1, now).map(|batch| numbers(&batch)),
-        Some(vec![1])
-    );
-    assert_eq!(
-        queues.read(1, now).map(|batch| numbers(&batch)),
-        Some(vec![2])
-    );
+    push(&mut queues, index, (EPOCH, 1), now);
+    push(&mut queues, index, (EPOCH, 2), now);
+    let alone: Vec<_> = std::iter::from_fn(|| live(&mut queues, 1, now))
+        .map(|batch| numbers(&batch))
+        .collect();
+    assert_eq!(alone, [vec![1], vec![2]]);
 }
 
 #[test]
-fn a_full_spool_drops_the_oldest_and_one_gap_tells_of_all() {
-    let (mut queues, index) = queues(2000);
+fn batches_never_hold_two_epochs() {
+    let (mut queues, index) = queues();
     let now = Instant::now();
-    for wall in 0..100 {
-        queues.take(index, &at("a", wall), now);
-        assert!(queues.backlog().bytes <= 2000);
+    for name in [(EPOCH, 1), (EPOCH, 2), (EPOCH + 1, 1), (EPOCH + 1, 2)] {
+        push(&mut queues, index, name, now);
     }
-    let batch = queues.read(ROOMY, now).expect("some are left");
-    let first_kept = batch.entries[0].seq;
-    let gap = value(batch.entries.last().expect("not empty"));
-    assert_eq!(gap["record"], "gap");
-    assert_eq!(gap["seq"], 101);
-    assert_eq!(gap["fields"]["reason"], "spool_full");
-    assert_eq!(gap["fields"]["first"], 1);
-    assert_eq!(gap["fields"]["last"], first_kept - 1);
-    assert_eq!(gap["fields"]["count"], first_kept - 1);
-    assert_eq!(gap["fields"]["since"], time::rfc3339(0));
-    assert_eq!(queues.counts.dropped["spool_full"], first_kept - 1);
+    let epochs: Vec<_> = std::iter::from_fn(|| live(&mut queues, ROOMY, now))
+        .map(|batch| (batch.epoch(), numbers(&batch)))
+        .collect();
+    assert_eq!(epochs, [(EPOCH, vec![1, 2]), (EPOCH + 1, vec![1, 2])]);
 }
 
 #[test]
-fn a_gap_that_is_dropped_itself_is_told_by_the_next() {
-    let (mut queues, index) = queues(2000);
-    let now = Instant::now();
-    for wall in 0..50 {
-        queues.take(index, &at("a", wall), now);
-    }
-    queues.read(ROOMY, now).expect("read with its gap");
-    queues.rewind();
-    for wall in 50..100 {
-        queues.take(index, &at("a", wall), now);
-    }
-    let batch = queues.read(ROOMY, now).expect("some are left");
-    let gap = value(batch.entries.last().expect("not empty"));
-    assert_eq!(gap["fields"]["first"], 1);
-    assert_eq!(gap["fields"]["last"], batch.entries[0].seq - 1);
-    assert_eq!(gap["fields"]["count"], batch.entries[0].seq - 1);
-}
-
-#[test]
-fn what_is_in_flight_is_never_dropped() {
-    let (mut queues, index) = queues(2000);
-    let now = Instant::now();
-    for wall in 0..3 {
-        queues.take(index, &at("a", wall), now);
-    }
-    let in_flight = queues.read(ROOMY, now).expect("three wait");
-    for wall in 3..100 {
-        queues.take(index, &at("a", wall), now);
-    }
-    assert_eq!(numbers(&in_flight), [1, 2, 3]);
-    queues.release("m", Stream::Records, EPOCH, 3);
-    assert_eq!(queues.counts.released, 3);
-}
-
-#[test]
-fn what_the_intake_dropped_is_told_without_numbers() {
-    let (mut queues, index) = queues(ROOMY);
-    let lost = Lost {
-        cause: DropCause::IntakeFull,
-        count: 7,
-        since_ns: 10,
-        until_ns: 20,
-        clock: ClockState::Synced,
-        numbers: None,
-    };
-    queues.lose(index, lost);
-    assert_eq!(queues.due(ROOMY, Duration::ZERO, Instant::now()), Due::Now);
-    let gap = value(&queues.read(ROOMY, Instant::now()).expect("the gap").entries[0]);
-    assert_eq!(gap["fields"]["reason"], "intake_full");
-    assert_eq!(gap["fields"]["count"], 7);
-    assert_eq!(gap["fields"]["until"], time::rfc3339(20));
-    assert_eq!(gap["fields"].get("first"), None);
-    assert_eq!(queues.counts.dropped["intake_full"], 7);
-}
-
-#[test]
-fn what_is_refused_is_told_once_and_nothing_else_in_flight_is_touched() {
-    let (mut queues, index) = queues(ROOMY);
-    let now = Instant::now();
-    for wall in 0..3 {
-        queues.take(index, &at("a", wall), now);
-    }
-    let one_each: Vec<Batch> = std::iter::from_fn(|| queues.read(1, now)).collect();
-    queues.refuse(&one_each[1]);
-    queues.release("m", Stream::Records, EPOCH, 3);
-    assert_eq!(queues.counts.released, 2);
-    let gap = queues.read(ROOMY, now).expect("the gap");
-    let told = value(&gap.entries[0]);
-    assert_eq!(told["fields"]["reason"], "refused");
-    assert_eq!(
-        (&told["fields"]["first"], &told["fields"]["last"]),
-        (&2.into(), &2.into())
-    );
-    queues.refuse(&gap);
-    assert!(queues.read(ROOMY, now).is_none());
-    assert_eq!(queues.backlog(), Backlog::default());
-}
-
-#[test]
-fn gaps_of_many_epochs_stay_few() {
-    let (mut queues, index) = queues(ROOMY);
-    for epoch in 0..1000 {
-        queues.lose(
-            index,
-            Lost {
-                cause: DropCause::SpoolFull,
-                count: 1,
-                since_ns: 0,
-                until_ns: 0,
-                clock: ClockState::Capture,
-                numbers: Some((epoch, 1, 1)),
-            },
-        );
-    }
-    let batch = queues.read(ROOMY, Instant::now()).expect("gaps");
-    assert!(batch.entries.len() <= GAPS_PENDING_MAX);
-    let told: u64 = batch
-        .entries
-        .iter()
-        .map(|entry| value(entry)["fields"]["count"].as_u64().expect("a count"))
-        .sum();
-    assert_eq!(told, 1000);
-}
-
-#[test]
-fn an_entry_is_due_when_it_has_lingered_or_the_batch_is_full() {
-    let (mut queues, index) = queues(ROOMY);
+fn a_live_entry_is_due_when_it_has_lingered_or_the_batch_is_full() {
+    let (mut queues, index) = queues();
     let start = Instant::now();
     let linger = Duration::from_millis(5);
-    assert_eq!(queues.due(ROOMY, linger, start), Due::WhenTaken);
-    queues.take(index, &at("a", 1), start);
-    assert_eq!(queues.due(ROOMY, linger, start), Due::At(start + linger));
-    assert_eq!(queues.due(ROOMY, linger, start + linger), Due::Now);
-    assert_eq!(queues.due(10, linger, start), Due::Now);
+    assert_eq!(queues.live_due(ROOMY, linger, start), Due::WhenTaken);
+    push(&mut queues, index, (EPOCH, 1), start);
+    assert_eq!(
+        queues.live_due(ROOMY, linger, start),
+        Due::At(start + linger)
+    );
+    assert_eq!(
+        queues.live_due(ROOMY, linger, start + linger),
+        Due::Now(index)
+    );
+    assert_eq!(queues.live_due(10, linger, start), Due::Now(index));
 }
 
-#[derive(Debug, Clone)]
-enum Step {
-    Take(i64),
-    Read(usize),
-    Release(usize),
-    Rewind,
+#[test]
+fn what_nobody_reads_in_time_becomes_backlog_and_live_begins_at_the_newest() {
+    let (mut queues, index) = queues();
+    let start = Instant::now();
+    push(&mut queues, index, (EPOCH, 1), start);
+    push(&mut queues, index, (EPOCH, 2), start + LIVE_LAG_MAX / 2);
+    queues.age_live(start + LIVE_LAG_MAX - Duration::from_millis(1));
+    assert!(backlog(&mut queues, ROOMY).is_none());
+    queues.age_live(start + LIVE_LAG_MAX);
+    push(&mut queues, index, (EPOCH, 3), start + LIVE_LAG_MAX);
+    let late = backlog(&mut queues, ROOMY).expect("two were late");
+    assert_eq!(numbers(&late), [1, 2]);
+    let fresh = live(&mut queues, ROOMY, start + LIVE_LAG_MAX).expect("one is live");
+    assert_eq!(numbers(&fresh), [3]);
 }
 
-proptest! {
-    /// Whatever happens: memory is bounded, and every number is released or told by a gap.
-    #[test]
-    fn every_number_arrives_or_is_explained(
-        steps in proptest::collection::vec(
-            prop_oneof![
-                5 => (0..3_000_000_000_i64).prop_map(Step::Take),
-                2 => (1..3000_usize).prop_map(Step::Read),
-                2 => (0..20_usize).prop_map(Step::Release),
-                1 => Just(Step::Rewind),
-            ],
-            1..300,
-        )
-    ) {
-        const BYTES_MAX: usize = 4000;
-        let (mut queues, index) = queues(BYTES_MAX);
-        let now = Instant::now();
-        let mut given = std::collections::BTreeSet::new();
-        let mut in_flight: VecDeque<Entry> = VecDeque::new();
-        let mut arrived: Vec<Entry> = Vec::new();
-        for step in steps {
-            match step {
-                Step::Take(wall) => {
-                    let entry = queues.take(index, &at("a", wall), now).expect("taken");
-                    given.insert((entry.epoch, entry.seq));
-                }
-                Step::Read(bytes_max) => {
-                    // As the uplink does, with a bound on what is in flight.
-                    if in_flight.len() < 5 && let Some(batch) = queues.read(bytes_max, now) {
-                        in_flight.extend(batch.entries);
-                    }
-                }
-                Step::Release(count) => {
-                    for _ in 0..count {
-                        let Some(entry) = in_flight.pop_front() else { break };
-                        queues.release("m", Stream::Records, entry.epoch, entry.seq);
-                        arrived.push(entry);
-                    }
-                }
-                Step::Rewind => {
-                    queues.rewind();
-                    in_flight.clear();
-                }
-            }
-        }
-        queues.rewind();
-        while let Some(batch) = queues.read(ROOMY, now) {
-            let (epoch, seq) = batch.last();
-            queues.release("m", Stream::Records, epoch, seq);
-            arrived.extend(batch.entries);
-        }
-        prop_assert_eq!(queues.backlog(), Backlog::default());
-        prop_assert!(arrived.windows(2).all(|pair|
-            (pair[0].epoch, pair[0].seq) < (pair[1].epoch, pair[1].seq)));
-
-        let names: std::collections::BTreeSet<(u64, u64)> =
-            arrived.iter().map(|entry| (entry.epoch, entry.seq)).collect();
-        let told: Vec<(u64, u64, u64)> = arrived
-            .iter()
-            .map(value)
-            .filter(|entry| entry["record"] == "gap" && entry["fields"]["first"].is_u64())
-            .map(|gap| {
-                let number = |name: &str| gap["fields"][name].as_u64().expect("a number");
-                (number("of_epoch"), number("first"), number("last"))
-            })
-            .collect();
-        let unnumbered = arrived.iter().map(value).any(|entry|
-            entry["record"] == "gap" && !entry["fields"]["first"].is_u64());
-        for (epoch, seq) in given {
-            let explained = told.iter().any(|&(of, first, last)|
-                of == epoch && (first..=last).contains(&seq));
-            prop_assert!(
-                names.contains(&(epoch, seq)) || explained || unnumbered,
-                "{}/{} is neither there nor explained", epoch, seq
-            );
-        }
+#[test]
+fn memory_holds_what_is_not_stored_and_what_is_live_and_nothing_else() {
+    let (mut queues, index) = queues();
+    let now = Instant::now();
+    for seq in 1..=6 {
+        push(&mut queues, index, (EPOCH, seq), now);
     }
+    queues.stored(index, Some((EPOCH, 4)), Some(1));
+    assert_eq!(
+        queues.recent("m", "a", 0, 100).len(),
+        6,
+        "nobody read them yet"
+    );
+    live(&mut queues, ROOMY, now).expect("all");
+    assert_eq!(
+        queues.recent("m", "a", 0, 100).len(),
+        2,
+        "two are not stored"
+    );
+    queues.rewind();
+    let Some(Next::Stored(wanted)) = queues.next_backlog(ROOMY) else {
+        panic!("the first four are in the store alone");
+    };
+    assert_eq!((wanted.span.first, &*wanted.machine), (1, "m"));
+    assert_eq!(queues.backlog().oldest_unix_ns, Some(1));
+}
+
+#[test]
+fn live_entries_that_are_stored_take_bounded_memory() {
+    let (mut queues, index) = queues();
+    let now = Instant::now();
+    let mut seq = 0;
+    let mut bytes = 0;
+    while bytes <= LIVE_BYTES_MAX {
+        seq += 1;
+        bytes += push(&mut queues, index, (EPOCH, seq), now).json.len();
+    }
+    queues.stored(index, Some((EPOCH, seq)), None);
+    queues.bound_live();
+    assert!(queues.recent("m", "a", 0, i64::MAX).is_empty());
+    assert!(live(&mut queues, ROOMY, now).is_none());
+    assert_eq!(queues.backlog().entries, seq);
+}
+
+#[test]
+fn what_is_dropped_is_told_and_what_is_on_its_way_is_left_alone() {
+    let (mut queues, index) = queues();
+    let now = Instant::now();
+    let entry_bytes = push(&mut queues, index, (EPOCH, 1), now).json.len();
+    for seq in 2..=9 {
+        push(&mut queues, index, (EPOCH, seq), now);
+    }
+    let room_for_two = 2 * entry_bytes + "[,]".len();
+    live(&mut queues, room_for_two, now).expect("two");
+    let told = Lost {
+        cause: DropCause::SpoolFull,
+        count: Some(4),
+        since_ns: 1,
+        until_ns: 2,
+        clock: crate::words::ClockState::Synced,
+        numbers: Some(Span {
+            epoch: EPOCH - 1,
+            first: 1,
+            last: 4,
+        }),
+    };
+    let drop = Dropping {
+        queue: index,
+        span: span(1, 5),
+        cause: Some(DropCause::SpoolFull),
+        even_sent: false,
+        since_ns: 1,
+        until_ns: 5,
+        gaps: vec![(1, told.clone()), (4, told.clone())],
+    };
+    let lost = queues.take_out(&drop);
+    assert_eq!(lost.len(), 2, "{lost:?}");
+    assert_eq!(lost[0], told, "one gap was sent, the other is told again");
+    assert_eq!(
+        (lost[1].numbers, lost[1].count),
+        (Some(span(3, 5)), Some(3))
+    );
+    assert_eq!(queues.counts.dropped["spool_full"], 3);
+    assert_eq!(queues.backlog().entries, 6);
+    assert_eq!(queues.take_out(&drop), [], "what is gone is not lost twice");
+    assert_eq!(
+        numbers(&live(&mut queues, ROOMY, now).expect("the rest")),
+        [6, 7, 8, 9]
+    );
+}
+
+#[test]
+fn releases_that_would_shred_a_stream_are_not_taken() {
+    let (mut queues, index) = queues();
+    let now = Instant::now();
+    let count = 2 * UNRELEASED_RANGES_MAX as u64 + 100;
+    for seq in 1..=count {
+        push(&mut queues, index, (EPOCH, seq), now);
+    }
+    while live(&mut queues, ROOMY, now).is_some() {}
+    for seq in (2..=count).step_by(2) {
+        queues.release("m", Stream::Records, span(seq, seq));
+    }
+    let (_, states, _) = queues.states();
+    assert!(states[0].unreleased.len() <= UNRELEASED_RANGES_MAX + 1);
+    assert_eq!(queues.backlog().entries, count - queues.counts.released);
+    queues.release("m", Stream::Records, span(1, count));
+    assert_eq!(queues.backlog().entries, 0, "all at once is few ranges");
 }

@@ -35,6 +35,15 @@ impl Board {
         self.put(format!("{machine}/status"), json);
     }
 
+    /// The alarms that are active: those of a machine, or of the gateway itself.
+    pub fn put_alarms(&self, machine: Option<&str>, json: &str) {
+        let path = machine.map_or_else(
+            || "alarms".to_owned(),
+            |machine| format!("{machine}/alarms"),
+        );
+        self.put(path, json);
+    }
+
     /// The manifest of a module, such as `arm-distance@1.2.0`, that makes records of a machine.
     pub fn put_schema(&self, machine: &str, module: &str, manifest_json: &str) {
         self.put(format!("{machine}/schema/{module}"), manifest_json);

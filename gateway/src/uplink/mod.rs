@@ -1,29 +1,32 @@
 //! The uplink: one MQTT 5 session after another that empties the spool.
 //!
 //! What holds:
-//! - An entry is released only by the PUBACK of the very message that carried it, in the order in
-//!   which they were sent. A session that ends, for whatever reason, releases nothing more; the next
-//!   begins at the first unreleased entry. So entries arrive at least once, in order per machine
-//!   and stream, and the same bytes each time.
+//! - With `release_on: lake` an entry is released when the lake says that it has it (`taken.rs`),
+//!   with `release_on: broker` by the PUBACK of the very message that carried it, and by nothing else.
+//!   A session that ends, for whatever reason, releases nothing more; the next begins at the first
+//!   unreleased entry. So entries arrive at least once, and the same bytes each time.
+//! - A broker's PUBACK is not delivery: it may drop what it acknowledged, and does when a queue is full
+//!   or it crashes before it wrote. What the lake is silent about for ten seconds is sent again.
+//! - Live entries don't wait behind a backlog: both go within one connection, each in order per machine
+//!   and stream, and the backlog keeps only as much in flight as doesn't hold up the live ones.
 //! - What the broker may take later is kept and sent again; what it doesn't allow is kept, shown as
 //!   refused and tried slowly; what it will never take (too large, a payload that it calls
 //!   malformed) is dropped, counted, and told by a `gap` record. Only a single entry can be too
 //!   large: a batch is split first.
 //! - The gateway's `status` is `online` while a session lives; a clean stop makes it `offline`, and
 //!   the broker does when the connection is cut.
-//! - What is in flight is bounded, and nothing is queued between spool and socket.
+//! - What is in flight is bounded (`flight.rs`), and nothing is queued between spool and socket.
 //!
 //! A client is made anew for each session, so that nothing of an old one, no acknowledgement and no
 //! packet number, can be taken for the new one's.
 //!
-//! A broker's PUBACK is the weaker promise, `release_on: broker`: that broker has it, and nothing
-//! is said of what lies behind.
-//!
 //! What it doesn't do: it makes no record and no JSON of one, and knows no line and no page.
 
 mod board;
+mod flight;
 pub mod refusal;
 mod session;
+mod taken;
 pub mod tls;
 mod topics;
 
@@ -34,7 +37,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use crate::config::broker::{BrokerUrl, ClientFiles, TlsFiles};
+pub use crate::config::broker::{BrokerUrl, ClientFiles, ReleaseOn, TlsFiles};
 pub use board::Board;
 
 use crate::config::limits::{
@@ -57,6 +60,8 @@ pub struct Settings {
     pub tls: Option<TlsFiles>,
     /// As whom the broker knows this gateway; two of the same name put each other out.
     pub client_id: String,
+    /// Whose word releases an entry.
+    pub release_on: ReleaseOn,
     /// How long an entry may wait for others to share its message.
     pub linger: Duration,
 }

@@ -1,31 +1,34 @@
 //! One MQTT session, from connecting to its end.
 //!
-//! Two futures side by side: the client's event loop, which moves packets, and the publisher, which
-//! reads the spool, publishes, and releases by acknowledgement. When either ends, both end.
+//! Two futures side by side: the client's event loop, which moves packets and hands over what the
+//! lake says, and the publisher, which reads the spool, publishes, and releases by whatever the
+//! settings say releases. When either ends, both end.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant as Monotonic, SystemTime};
 
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use rumqttc::{
     AsyncClient, Broker, ConnAckProperties, ConnectionError, Event, EventLoop, LastWill,
     MqttOptions, NetworkOptions, Packet, PublishNoticeError, PublishOptions, PublishResult, QoS,
-    SessionMode, TlsConfiguration, Transport,
+    SessionMode, SubscribeReasonCode, TlsConfiguration, Transport,
 };
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::board::{Board, Documents};
+use super::flight::{Flight, Untaken};
 use super::refusal::{Answer, Class, Refusal, answer, explain};
+use super::taken::Taken;
 use super::topics::{Topics, status_payload};
-use super::{Settings, tls};
+use super::{ReleaseOn, Settings, tls};
 use crate::config::limits::{
     ACKNOWLEDGE_TIMEOUT, BATCH_BYTES_MAX, BROKER_PACKET_BYTES_MIN, CONNECT_TIMEOUT,
-    IN_FLIGHT_MESSAGES_MAX, KEEP_ALIVE, SHUTDOWN_FLUSH, TOPIC_BYTES_MAX,
+    IN_FLIGHT_MESSAGES_MAX, KEEP_ALIVE, SHUTDOWN_FLUSH, TAKEN_PENDING_MAX, TOPIC_BYTES_MAX,
 };
-use crate::spool::{Batch, Reader};
+use crate::spool::{Batch, Lanes, Reader};
 
 /// How a session ended.
 #[derive(Debug)]
@@ -78,8 +81,18 @@ pub(super) async fn run(
         // Something was too large: one message at a time, so that it is known which.
         granted.in_flight_max = 1;
     }
+    if settings.release_on == ReleaseOn::Lake
+        && let Err(refusal) = subscribe(&client, &mut events, settings, &topics).await
+    {
+        return refusal.into();
+    }
     connected();
 
+    let (said, taken) = mpsc::channel(TAKEN_PENDING_MAX);
+    let hearing = Hearing {
+        root: topics.root().to_owned(),
+        said,
+    };
     let mut publisher = Publisher {
         settings,
         topics,
@@ -88,6 +101,9 @@ pub(super) async fn run(
         granted,
         batch_bytes_max,
         due: FuturesOrdered::new(),
+        flight: Flight::new(granted.in_flight_max),
+        taken,
+        untaken: Untaken::default(),
         documents: board.watch(),
         sent: Documents::new(),
         alone: None,
@@ -97,13 +113,13 @@ pub(super) async fn run(
         tokio::pin!(publish);
         tokio::select! {
             ended = &mut publish => ended,
-            error = drive(&mut events) => Ended::Refused(explain(&error, settings)),
+            error = drive(&mut events, &hearing) => Ended::Refused(explain(&error, settings)),
         }
     };
     match &ended {
         Ended::Stopped => {
             // The event loop still has the DISCONNECT to send; it ends itself after it.
-            let _ = timeout(Duration::from_secs(1), drive(&mut events)).await;
+            let _ = timeout(Duration::from_secs(1), drive(&mut events, &hearing)).await;
         }
         Ended::Refused(Refusal {
             class: Class::TooLarge,
@@ -196,10 +212,75 @@ fn granted(
     Ok(granted)
 }
 
+/// Asks for what the lake says. Nothing is published before the broker has agreed: a word that is
+/// missed costs ten seconds.
+async fn subscribe(
+    client: &AsyncClient,
+    events: &mut EventLoop,
+    settings: &Settings,
+    topics: &Topics,
+) -> Result<(), Refusal> {
+    let filter = topics.taken_filter();
+    let later =
+        |error: &dyn std::fmt::Display| Refusal::later(format!("{}: {error}", settings.url));
+    client
+        .subscribe(filter.clone(), QoS::AtLeastOnce)
+        .await
+        .map_err(|error| later(&error))?;
+    let agreed = async {
+        loop {
+            if let Event::Incoming(Packet::SubAck(suback)) = events.poll().await? {
+                return Ok::<_, ConnectionError>(suback);
+            }
+        }
+    };
+    let suback = match timeout(CONNECT_TIMEOUT, agreed).await {
+        Ok(result) => result.map_err(|error| explain(&error, settings))?,
+        Err(elapsed) => return Err(explain(&ConnectionError::Timeout(elapsed), settings)),
+    };
+    let is_granted = |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
+    if suback.return_codes.iter().all(is_granted) {
+        return Ok(());
+    }
+    Err(Refusal::person(format!(
+        "{} doesn't allow client {} to subscribe to {filter} ({:?}), where the lake says what it \
+         has: change the broker's permissions, or set release_on: broker",
+        settings.url, settings.client_id, suback.return_codes
+    )))
+}
+
+/// Where the event loop puts what the lake says.
+struct Hearing {
+    root: String,
+    said: mpsc::Sender<Taken>,
+}
+
+impl Hearing {
+    fn publish(&self, topic: &[u8], payload: &[u8]) {
+        match Taken::parse(&self.root, topic, payload) {
+            // The event loop can't wait for the publisher, who may be waiting for it. What is not
+            // heard here is said again when the batch is sent again.
+            Ok(taken) => {
+                if self.said.try_send(taken).is_err() {
+                    tracing::debug!("a word of the lake found no place");
+                }
+            }
+            Err(error) => tracing::warn!(
+                topic = %String::from_utf8_lossy(topic),
+                %error,
+                "not what the lake says: ignored"
+            ),
+        }
+    }
+}
+
 /// Moves packets until the connection ends; says how.
-async fn drive(events: &mut EventLoop) -> ConnectionError {
+async fn drive(events: &mut EventLoop, hearing: &Hearing) -> ConnectionError {
     loop {
         match events.poll().await {
+            Ok(Event::Incoming(Packet::Publish(publish))) => {
+                hearing.publish(&publish.topic, &publish.payload);
+            }
             Ok(event) => tracing::trace!(?event, "mqtt"),
             Err(error) => return error,
         }
@@ -209,8 +290,14 @@ async fn drive(events: &mut EventLoop) -> ConnectionError {
 /// What a message carried, to be remembered until it is acknowledged.
 #[derive(Debug)]
 enum Carried {
-    Batch(Batch),
-    Document { topic: String },
+    Batch {
+        batch: Batch,
+        bytes: usize,
+        at: Monotonic,
+    },
+    Document {
+        topic: String,
+    },
 }
 
 type Notice =
@@ -225,6 +312,10 @@ struct Publisher<'a> {
     batch_bytes_max: usize,
     /// Messages that wait for their PUBACK, in the order in which they were sent.
     due: FuturesOrdered<Notice>,
+    flight: Flight,
+    /// What the lake says; nothing comes where the broker's word is enough.
+    taken: mpsc::Receiver<Taken>,
+    untaken: Untaken,
     documents: watch::Receiver<Documents>,
     sent: Documents,
     /// The entry that is in flight by itself, if what is in flight is one entry.
@@ -254,6 +345,8 @@ impl Publisher<'_> {
                 return Ok(());
             }
             let room = self.due.len() < self.granted.in_flight_max;
+            let lanes = self.lanes();
+            let again_at = self.untaken.again_at().filter(|_| room);
             let linger = if stopping {
                 Duration::ZERO
             } else {
@@ -268,6 +361,7 @@ impl Publisher<'_> {
                     progress = Instant::now();
                     self.acknowledged(carried, result)?;
                 }
+                Some(taken) = self.taken.recv() => self.release(&taken),
                 () = sleep_until(progress + ACKNOWLEDGE_TIMEOUT), if !self.due.is_empty() => {
                     return Err(Refusal::later(format!(
                         "{} doesn't acknowledge what is sent; beginning a new session",
@@ -281,8 +375,26 @@ impl Publisher<'_> {
                     return Ok(());
                 }
                 Ok(()) = self.documents.changed(), if room => self.put_documents().await?,
-                batch = self.reader.next(batch_bytes_max, linger), if room => self.send(batch).await?,
+                () = sleep_until(again_at.map_or_else(Instant::now, Instant::from_std)), if again_at.is_some() => {
+                    if let Some(batch) = self.untaken.again(Monotonic::now()) {
+                        self.send_again(batch).await?;
+                    }
+                }
+                batch = self.reader.next(batch_bytes_max, linger, lanes), if lanes.any() => {
+                    self.send(batch).await?;
+                }
             }
+        }
+    }
+
+    /// The lanes that both ways leave open: that to the broker, and that to the lake.
+    fn lanes(&self) -> Lanes {
+        let (way, lake) = (self.flight.lanes(), self.untaken.lanes());
+        // Documents take places too.
+        let room = self.due.len() < self.granted.in_flight_max;
+        Lanes {
+            live: room && way.live && lake.live,
+            backlog: room && way.backlog && lake.backlog,
         }
     }
 
@@ -293,11 +405,47 @@ impl Publisher<'_> {
             self.drop_refused(&batch, "larger than the broker takes");
             return Ok(());
         }
+        if self.settings.release_on == ReleaseOn::Lake {
+            self.untaken
+                .sent(batch.clone(), payload.len(), Monotonic::now());
+        }
+        self.put_batch(batch, payload).await
+    }
+
+    /// The same bytes once more: the lake has not said that it has them.
+    async fn send_again(&mut self, batch: Batch) -> Result<(), Refusal> {
+        tracing::warn!(
+            broker = %self.settings.url, machine = %batch.machine, stream = batch.stream.name(),
+            epoch = batch.epoch(), first = batch.first(), last = batch.last(),
+            "the lake is silent about these entries; sending them again",
+        );
+        let payload = batch.payload();
+        self.put_batch(batch, payload).await
+    }
+
+    async fn put_batch(&mut self, batch: Batch, payload: String) -> Result<(), Refusal> {
         let topic = self.topics.stream(&batch.machine, batch.stream);
         self.alone = (batch.entries.len() == 1).then(|| batch.clone());
+        let bytes = payload.len();
+        self.flight.sent(batch.lane, bytes);
+        let at = Monotonic::now();
         let options = PublishOptions::new(QoS::AtLeastOnce);
-        self.publish(topic, payload, options, Carried::Batch(batch))
-            .await
+        let carried = Carried::Batch { batch, bytes, at };
+        self.publish(topic, payload, options, carried).await
+    }
+
+    /// The lake has these entries: they leave the spool.
+    fn release(&mut self, taken: &Taken) {
+        for range in &taken.ranges {
+            self.reader.release(
+                &taken.machine,
+                range.stream,
+                range.epoch,
+                range.first,
+                range.last,
+            );
+        }
+        self.untaken.taken(taken);
     }
 
     async fn put_documents(&mut self) -> Result<(), Refusal> {
@@ -366,11 +514,18 @@ impl Publisher<'_> {
             .unwrap_or_default();
         let reason = puback.reason;
         match carried {
-            Carried::Batch(batch) => match answer(reason) {
+            Carried::Batch { batch, bytes, at } => match answer(reason) {
                 Answer::Taken => {
-                    let (epoch, seq) = batch.last();
-                    self.reader
-                        .release(&batch.machine, batch.stream, epoch, seq);
+                    self.flight.acknowledged(batch.lane, bytes, at.elapsed());
+                    if self.settings.release_on == ReleaseOn::Broker {
+                        self.reader.release(
+                            &batch.machine,
+                            batch.stream,
+                            batch.epoch(),
+                            batch.first(),
+                            batch.last(),
+                        );
+                    }
                 }
                 Answer::Later => {
                     return Err(Refusal::later(format!(
@@ -388,6 +543,7 @@ impl Publisher<'_> {
                     )));
                 }
                 Answer::Never => {
+                    self.flight.acknowledged(batch.lane, bytes, at.elapsed());
                     self.drop_refused(&batch, &format!("the broker says {reason:?}{said}"));
                 }
             },
@@ -430,11 +586,11 @@ impl Publisher<'_> {
     }
 
     fn drop_refused(&mut self, batch: &Batch, why: &str) {
-        let (epoch, seq) = batch.last();
         tracing::error!(
             broker = %self.settings.url, machine = %batch.machine, stream = batch.stream.name(),
-            epoch, seq, entries = batch.entries.len(), "dropped: {why}",
+            epoch = batch.epoch(), first = batch.first(), last = batch.last(), "dropped: {why}",
         );
+        self.untaken.refused(batch);
         self.reader.refuse(batch);
     }
 }

@@ -5,12 +5,14 @@
 //! | `status` | yes, and the last will | `{"v":1,"state":"online"\|"offline","t":…,"version":…,"reason":…}` |
 //! | `<machine>/records` | no | JSON array of records |
 //! | `<machine>/frames` | no | JSON array of raw frames: bytes in hexadecimal, time, line errors |
+//! | `<machine>/inputs` | no | JSON array of what decisions depended on besides bytes |
+//! | `<machine>/taken` | no | from the lake: which entries it has (`taken.rs`) |
 //! | `<machine>/status` | yes | the line's state |
-//! | `<machine>/alarms` | yes | the alarms that are active |
+//! | `<machine>/alarms`, `alarms` | yes | the alarms that are active, of a machine and of the gateway |
 //! | `<machine>/schema/<module>@<version>` | yes | the module's manifest |
 //!
-//! The status of a gateway has a level less than all that belongs to machines, so no machine's name
-//! can collide with it. A machine's retained status holds only while its gateway is `online`.
+//! What belongs to the gateway itself has a level less than what belongs to machines, so no machine's
+//! name can collide with it. A machine's retained status holds only while its gateway is `online`.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -35,6 +37,16 @@ impl Topics {
 
     pub fn stream(&self, machine: &str, stream: Stream) -> String {
         format!("{}/{machine}/{}", self.root, stream.name())
+    }
+
+    /// All that this gateway's topics begin with.
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// What the lake says of all machines.
+    pub fn taken_filter(&self) -> String {
+        format!("{}/+/taken", self.root)
     }
 
     pub fn below(&self, path: &str) -> String {

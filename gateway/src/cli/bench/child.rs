@@ -134,6 +134,7 @@ impl Plant {
 fn settings(ptys: &[Pty], broker: SocketAddr, page: SocketAddr) -> anyhow::Result<String> {
     let mut text = format!(
         "site: bench\ngateway: bench\nallow_unsigned: true\n\
+         spool: {{path: spool}}\n\
          uplink: {{mqtt: {{url: \"mqtt://{broker}\"}}, release_on: broker}}\n\
          web: {{listen: \"{page}\"}}\nmachines:\n"
     );

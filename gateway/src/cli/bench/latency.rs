@@ -12,14 +12,14 @@ use super::subscriber::subscribe;
 use super::workload::{ADAPTER, CYCLE_BYTES, Way, obstacles, port};
 use super::{Effort, median, quantile};
 use crate::cli::gateway::{self, MachinePlan, Plan};
-use crate::config::limits::SPOOL_BYTES_MAX;
+use crate::config::Spool;
 use crate::demo_broker;
 use crate::line::{Input, Line, Output};
 use crate::modules::assemble::{Params, assemble};
 use crate::modules::catalog::Catalog;
 use crate::port::pty::Pty;
 use crate::port::{LineClock, Port};
-use crate::uplink::{self, BrokerUrl};
+use crate::uplink::{self, BrokerUrl, ReleaseOn};
 use crate::words::{Chunk, ClockState, Stamp};
 
 /// Between a record and the next cycle, and between a cycle's other bytes and its last.
@@ -111,6 +111,7 @@ fn note(output: &Output<'_>, seen: &Sender<Instant>) {
 pub(super) async fn to_a_subscriber(effort: &Effort) -> anyhow::Result<Vec<Figure>> {
     let broker = demo_broker::start(([127, 0, 0, 1], 0).into()).await?;
     let pty = Pty::open().context("this system gives no pseudo-terminal")?;
+    let folder = tempfile::tempdir().context("no folder for temporary files")?;
     let name: Arc<str> = Arc::from("bench");
     let gateway = gateway::start(Plan {
         site: Arc::clone(&name),
@@ -134,12 +135,14 @@ pub(super) async fn to_a_subscriber(effort: &Effort) -> anyhow::Result<Vec<Figur
             },
             tls: None,
             client_id: "bench-gateway".to_owned(),
+            release_on: ReleaseOn::Broker,
             linger: Duration::ZERO,
         }),
         listen: None,
-        spool_bytes_max: SPOOL_BYTES_MAX,
+        spool: Spool::at(folder.path().to_owned()),
         catalog: Catalog::default(),
         record_dir: None,
+        oracle_dir: None,
     })
     .await?;
     let subscriber = subscribe(broker.address()).await?;

@@ -1,0 +1,1 @@
+FORM debian:12.11-slim

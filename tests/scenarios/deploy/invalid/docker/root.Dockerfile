@@ -1,0 +1,3 @@
+FROM debian:12.11-slim
+HEALTHCHECK CMD ["/bin/true"]
+ENTRYPOINT ["/usr/local/bin/retrotap"]
