@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use reqwest::Url;
+use retrotap::time::parse_utc;
 use retrotap::uplink::{BrokerUrl, ClientFiles, TlsFiles};
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +26,6 @@ use crate::limits::{
     BATCH_BYTES, BATCH_BYTES_MAX, BATCH_POINTS, BATCH_POINTS_MAX, REPROCESS_BYTES_MAX,
 };
 use crate::reprocess::{self, Machine, Target};
-use crate::sink::instant::unix_ns;
 use crate::topics::Making;
 use crate::{kafka, metrics, sink};
 
@@ -531,9 +531,7 @@ fn machine(text: &str) -> Result<Machine, &'static str> {
 
 /// A date, or a time in UTC.
 fn time(text: &str) -> Result<i64, &'static str> {
-    unix_ns(text)
-        .or_else(|| unix_ns(&format!("{text}T00:00:00Z")))
-        .ok_or("a date or a time in UTC: 2026-11-01 or 2026-11-01T12:00:00Z")
+    parse_utc(text).ok_or("a date or a time in UTC: 2026-11-01 or 2026-11-01T12:00:00Z")
 }
 
 fn suffix(text: &str) -> Result<String, &'static str> {
@@ -623,6 +621,17 @@ mod tests {
                     .get_env()
                     .map(|name| name.to_string_lossy().into_owned());
                 assert_eq!(found, Some(expected), "--{long} of {}", command.get_name());
+            }
+        }
+    }
+
+    #[test]
+    fn the_handbook_has_every_option() {
+        let page = include_str!("../../docs/lake.md");
+        for command in Cli::command().get_subcommands() {
+            for long in command.get_arguments().filter_map(clap::Arg::get_long) {
+                let known = page.contains(&format!("`--{long}`")) || long == "help";
+                assert!(known, "--{long} of {}", command.get_name());
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Topics of MQTT, read and written.
 
-use crate::topics::Stream;
+use retrotap::words::Stream;
 
 /// The root of all topics, with the version of the protocol.
 const ROOT: &str = "retrotap/1/";

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::limits::TAKEN_RANGES_MAX;
-use crate::topics::Stream;
+use retrotap::words::Stream;
 
 /// Entries of one machine, stream and epoch, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,6 +12,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use retrotap::capture::InputKind;
+use retrotap::time::parse_rfc3339;
 use retrotap::words::{ClockState, RawFrame, Stamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -21,7 +22,6 @@ use super::order::{KeptFrame, KeptInput, once};
 use super::{Settings, progress_bar};
 use crate::kafka::{self, Quiet};
 use crate::limits::{CLOCK_SKEW_MAX, KAFKA_ANSWER_MAX};
-use crate::sink::instant::unix_ns;
 use crate::topics;
 
 /// One machine's part.
@@ -237,7 +237,7 @@ fn frame(json: &[u8]) -> Option<KeptFrame> {
         raw: RawFrame {
             at: Stamp {
                 line_ns: frame.line_ns,
-                wall_ns: unix_ns(&frame.t)?,
+                wall_ns: parse_rfc3339(&frame.t)?,
             },
             clock: match frame.clock {
                 ClockJson::Synced => ClockState::Synced,
@@ -258,7 +258,7 @@ fn input(json: &[u8]) -> Option<KeptInput> {
         epoch: input.epoch,
         seq: input.seq,
         line_ns: input.line_ns,
-        wall_ns: unix_ns(&input.t)?,
+        wall_ns: parse_rfc3339(&input.t)?,
         kind: input.input,
         data: input.data.get().to_owned(),
     })
