@@ -152,24 +152,24 @@ struct IngestArgs {
     http: HttpArgs,
 }
 
-/// Where the database is.
+/// Where the database is. The first four are needed wherever points are written.
 #[derive(Debug, clap::Args)]
 struct InfluxArgs {
     /// InfluxDB: http://HOST:PORT or https://HOST:PORT.
     #[arg(long, env = "RETROTAP_LAKE_INFLUX_URL", value_name = "URL", value_parser = influx_url)]
-    influx_url: Url,
+    influx_url: Option<Url>,
+    /// The organisation.
+    #[arg(long, env = "RETROTAP_LAKE_ORG")]
+    org: Option<String>,
+    /// The bucket that records go to.
+    #[arg(long, env = "RETROTAP_LAKE_BUCKET")]
+    bucket: Option<String>,
+    /// A file that holds the token.
+    #[arg(long, env = "RETROTAP_LAKE_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// CAs that may have signed its certificate; needed for https.
     #[arg(long, env = "RETROTAP_LAKE_INFLUX_CA", value_name = "FILE")]
     influx_ca: Option<PathBuf>,
-    /// The organisation.
-    #[arg(long, env = "RETROTAP_LAKE_ORG")]
-    org: String,
-    /// The bucket that records go to.
-    #[arg(long, env = "RETROTAP_LAKE_BUCKET")]
-    bucket: String,
-    /// A file that holds the token.
-    #[arg(long, env = "RETROTAP_LAKE_TOKEN_FILE", value_name = "FILE")]
-    token_file: PathBuf,
     /// Send writes as they are: spends network and spares a processor.
     #[arg(long, env = "RETROTAP_LAKE_NO_GZIP")]
     no_gzip: bool,
@@ -263,10 +263,10 @@ struct ReprocessArgs {
     #[arg(long, env = "RETROTAP_LAKE_STDOUT", conflicts_with = "suffix")]
     stdout: bool,
     /// Write points, and put this behind the names of their measurements.
-    #[arg(long, env = "RETROTAP_LAKE_SUFFIX", value_parser = suffix, required_unless_present = "stdout", requires_all = ["influx_url", "org", "bucket", "token_file"])]
+    #[arg(long, env = "RETROTAP_LAKE_SUFFIX", value_parser = suffix, required_unless_present = "stdout")]
     suffix: Option<String>,
     #[command(flatten)]
-    influx: Option<InfluxArgs>,
+    influx: InfluxArgs,
 }
 
 /// Parses the arguments and runs the role.
@@ -406,15 +406,12 @@ async fn reprocess(args: ReprocessArgs, shutdown: CancellationToken) -> anyhow::
     if args.from >= args.to {
         return Err(UsedWrongly("--from must be before --to").into());
     }
-    let target = match (args.suffix, args.influx) {
-        (Some(suffix), Some(influx)) => Target::Points {
-            influx: influx_client(influx)?,
+    let target = match args.suffix {
+        Some(suffix) => Target::Points {
+            influx: influx_client(args.influx)?,
             suffix,
         },
-        (Some(_), None) => {
-            return Err(UsedWrongly("--suffix needs --influx-url and its like").into());
-        }
-        (None, _) => Target::Lines(Box::new(std::io::BufWriter::new(std::io::stdout()))),
+        None => Target::Lines(Box::new(std::io::BufWriter::new(std::io::stdout()))),
     };
     let settings = reprocess::Settings {
         kafka: kafka_settings(args.kafka),
@@ -475,12 +472,18 @@ fn making(args: &MakingArgs) -> Making {
 }
 
 fn influx_client(args: InfluxArgs) -> anyhow::Result<Influx> {
+    let (Some(url), Some(org), Some(bucket), Some(token_file)) =
+        (args.influx_url, args.org, args.bucket, args.token_file)
+    else {
+        let needed = "--influx-url, --org, --bucket and --token-file are needed";
+        return Err(UsedWrongly(needed).into());
+    };
     Ok(Influx::new(influx::Settings {
-        url: args.influx_url,
+        url,
         ca: args.influx_ca,
-        org: args.org,
-        bucket: args.bucket,
-        token_file: args.token_file,
+        org,
+        bucket,
+        token_file,
         gzip: !args.no_gzip,
     })?)
 }

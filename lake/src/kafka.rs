@@ -15,7 +15,7 @@ use rdkafka::{ClientContext, Message as _};
 
 use crate::limits::{
     ENTRY_BYTES_MAX, KAFKA_ANSWER_MAX, PRODUCER_LINGER, PRODUCER_QUEUE_ENTRIES,
-    PRODUCER_QUEUE_KBYTES, PRODUCER_TIMEOUT,
+    PRODUCER_QUEUE_KBYTES, PRODUCER_TIMEOUT, SESSION_TIMEOUT,
 };
 
 /// Where Kafka is, and how to be let in.
@@ -120,7 +120,10 @@ where
             if group.is_some() { "false" } else { "true" },
         );
     if group.is_some() {
-        config.set("statistics.interval.ms", "5000");
+        config.set("statistics.interval.ms", "5000").set(
+            "session.timeout.ms",
+            SESSION_TIMEOUT.as_millis().to_string(),
+        );
     }
     with_more(config, settings).create_with_context(context)
 }

@@ -33,7 +33,7 @@ use retrotap::line::{FrameSeen, Input, Line, Output, Parameter};
 use retrotap::modules::assemble::{Assembled, Params, assemble};
 use retrotap::modules::catalog::Catalog;
 use retrotap::spool::Numbering;
-use retrotap::words::{ClockState, Identity, Stamp};
+use retrotap::words::{Identity, Stamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
@@ -315,7 +315,6 @@ async fn compute(
     let mut out = Out::default();
     for step in merge(&kept.frames, &kept.inputs, silence_ns) {
         let mut records = Vec::new();
-        let mut clock = ClockState::Unsynced;
         let epoch = match step {
             Step::Input(input) => {
                 again
@@ -324,10 +323,9 @@ async fn compute(
                 continue;
             }
             Step::Frame(frame) => {
-                clock = frame.raw.clock;
                 let sink = &mut |output: Output<'_>| {
                     if let Output::Record(record) = output {
-                        records.push(record.to_record(clock));
+                        records.push(record.to_record(frame.raw.clock));
                     }
                 };
                 again
@@ -341,7 +339,6 @@ async fn compute(
                 frame.epoch
             }
         };
-        let _ = clock;
         if numbered_epoch != Some(epoch) {
             numbered_epoch = Some(epoch);
             numbering = Numbering::new(identity.clone(), epoch);

@@ -50,7 +50,7 @@ pub enum Step<'a> {
 
 /// By number, each once. What was sent again is the same again.
 pub fn once<T>(entries: &mut Vec<T>, name: impl Fn(&T) -> (u64, u64)) {
-    entries.sort_by_key(&name);
+    entries.sort_unstable_by_key(&name);
     entries.dedup_by_key(|entry| name(entry));
 }
 
