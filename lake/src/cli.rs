@@ -408,7 +408,7 @@ async fn reprocess(args: ReprocessArgs, shutdown: CancellationToken) -> anyhow::
     }
     let target = match args.suffix {
         Some(suffix) => Target::Points {
-            influx: influx_client(args.influx)?,
+            influx: Box::new(influx_client(args.influx)?),
             suffix,
         },
         None => Target::Lines(Box::new(std::io::BufWriter::new(std::io::stdout()))),

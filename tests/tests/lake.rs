@@ -434,7 +434,7 @@ async fn two_ingests_and_two_sinks_share_the_work_and_one_alone_goes_on() {
     let put = |count| {
         machines
             .iter()
-            .for_each(|machine| feeder.put(machine, count))
+            .for_each(|machine| feeder.put(machine, count));
     };
     put(200);
     eventually("all taken", || feeder.held() == 0).await;
@@ -637,6 +637,13 @@ async fn fields_are_typed_by_the_manifest_that_a_gateway_retains() {
     let mut again = plant.sink("sink-again", &["--create-buckets"]);
     again.becomes_ready();
     assert_eq!(plant.influx.tasks(), tasks, "made once");
+    assert_eq!(again.terminate(), Some(0));
+    plant
+        .influx
+        .change_task(&tasks[0].name, "something of somebody's");
+    let mut again = plant.sink("sink-again", &["--create-buckets"]);
+    again.becomes_ready();
+    assert_eq!(plant.influx.tasks(), tasks, "put back");
     driver.abort();
 }
 

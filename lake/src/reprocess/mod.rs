@@ -93,7 +93,7 @@ pub enum Target {
     /// Points of a measurement of its own.
     Points {
         /// The database.
-        influx: Influx,
+        influx: Box<Influx>,
         /// What is put behind the record's name.
         suffix: String,
     },
