@@ -11,15 +11,18 @@ use retrotap::line::{Line, Output};
 use retrotap::modules::assemble::{Params, assemble};
 use retrotap::modules::catalog::Catalog;
 use retrotap::port::replay::{Replay, Speed};
+use retrotap::simulate::{Faults, Krc2, Wire, drive};
 use retrotap::time::rfc3339;
 use retrotap_tests::binary::{self, repository};
 use retrotap_tests::certificates::{Authority, Validity};
 use retrotap_tests::feeder::{EPOCH, Feeder, record};
+use retrotap_tests::gateway::Gateway;
 use retrotap_tests::influx::line_protocol::Value;
 use retrotap_tests::influx::{Failure, Influx, Settings, Store};
 use retrotap_tests::kafka::Kafka;
 use retrotap_tests::lake::Lake;
 use retrotap_tests::mosquitto::{Listener, Mosquitto};
+use retrotap_tests::robot::CYCLE_BYTES;
 use retrotap_tests::subscriber::{Subscriber, eventually};
 use rumqttc::{AsyncClient, Broker, MqttOptions, PublishOptions, QoS};
 use tempfile::TempDir;
@@ -911,4 +914,82 @@ async fn frames_give_the_same_fields_again_however_they_stand_in_kafka() {
         measurements,
         BTreeSet::from(["axes_v2", "axis_speeds_v2", "distance_v2", "pose_v2"])
     );
+}
+
+/// Time and fields of records by name, from their JSON.
+fn fields_by_time(records: impl Iterator<Item = String>) -> BTreeMap<(String, String), String> {
+    let part = |json: &str, from: &str, to: &str| {
+        let begin = json.find(from).expect("a record") + from.len();
+        json[begin..begin + json[begin..].find(to).expect("its end")].to_owned()
+    };
+    let of = |json: String| {
+        let name = part(&json, "\"record\":\"", "\"");
+        (
+            (name, part(&json, "\"t\":\"", "\"")),
+            part(&json, "\"fields\":", "}"),
+        )
+    };
+    records.map(of).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_gateway_made_is_made_again_from_what_it_sent() {
+    let plant = Plant::start();
+    let mut ingest = plant.ingest("ingest", &[]);
+    ingest.becomes_ready();
+    let mut wire = Wire::pty(Some(&plant.path().join("robot"))).expect("a pseudo-terminal");
+    let person = r#"[{"id":"person","kind":"sphere","center":[2.6,0.4,1.2],"radius":0.4}]"#;
+    std::fs::write(plant.path().join("obstacles.json"), person).expect("written");
+    // Where the robot stands is a parameter, and not the adapter's.
+    let settings = format!(
+        "site: aachen\ngateway: cell-3\nallow_unsigned: true\nspool: {{path: spool}}\n\
+         machines:\n  - {{id: robot-1, adapter: kuka-krc2, port: {port}}}\n\
+         cells:\n  - id: cell\n    robots:\n\
+         \x20     - {{machine: robot-1, base_pose: {{xyz: [0.25m, -0.5m, 0.1m], rpy: [0deg, 0deg, 30deg]}}}}\n\
+         \x20   obstacles: {{file: obstacles.json}}\n\
+         uplink:\n  mqtt: {{url: \"mqtt://127.0.0.1:{broker}\"}}\n  release_on: lake\n",
+        port = plant.path().join("robot").display(),
+        broker = plant.broker.port(),
+    );
+    let mut gateway = Gateway::start(plant.path(), &settings, &[]);
+    gateway.reaches("robot-1", "silent").await;
+    let mut robot = Krc2::new(3, Faults::default());
+    let events: Vec<_> = (0..40 * CYCLE_BYTES).filter_map(|_| robot.next()).collect();
+    drive(&mut wire, events, std::future::pending())
+        .await
+        .expect("the pseudo-terminal works");
+    // A stopped gateway has sent what it had.
+    assert_eq!(gateway.terminate(), Some(0), "{}", gateway.log());
+    let of_records = plant.kafka.read("retrotap.records");
+    let made = fields_by_time(of_records.iter().map(|message| message.text().to_owned()));
+    assert!(
+        made.keys().filter(|(name, _)| name == "distance").count() >= 20,
+        "{made:?}"
+    );
+
+    let kafka = plant.kafka.address();
+    let output = Command::new(binary::retrotap_lake())
+        .args([
+            "reprocess",
+            "--kafka",
+            &kafka,
+            "--machine",
+            "aachen/cell-3/robot-1",
+        ])
+        .args([
+            "--adapter",
+            "kuka-krc2",
+            "--from",
+            "2020-01-01",
+            "--to",
+            "2100-01-01",
+            "--stdout",
+        ])
+        .output()
+        .expect("it starts");
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{err}");
+    let out = String::from_utf8(output.stdout).expect("UTF-8");
+    let again = fields_by_time(out.lines().map(str::to_owned));
+    assert_eq!(again, made, "{err}");
 }
