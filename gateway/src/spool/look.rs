@@ -405,7 +405,7 @@ impl Look {
     fn bytes_per_hour(&self, parts: &[Part]) -> Option<f64> {
         /// What a block takes in the database besides its content: its row, its place in the index,
         /// and what is left of its last page.
-        const BLOCK_EXTRA_BYTES: u64 = 1500;
+        const BLOCK_EXTRA_BYTES: u64 = 300;
         let mut active_ns: BTreeMap<(&str, Stream), i64> = BTreeMap::new();
         for part in parts {
             *active_ns.entry((&part.machine, part.stream)).or_default() += part.active_ns;

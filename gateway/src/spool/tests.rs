@@ -533,7 +533,7 @@ async fn a_damaged_database_is_put_aside_and_what_the_tail_has_goes_out() {
     drop((spool, reader));
     let path = folder.path().join(store::FILE);
     let mut bytes = std::fs::read(&path).expect("readable");
-    bytes[4096..].fill(0xA5);
+    bytes[1024..].fill(0xA5);
     std::fs::write(&path, &bytes).expect("written");
     std::fs::remove_file(path.with_extension("db-wal")).ok();
 

@@ -14,8 +14,10 @@
 //! `application_id` says that the database is ours, `user_version` is the version of its format. WAL
 //! and `synchronous=FULL`: what is committed survives power.
 //!
-//! Pages have 4 KiB; a log of 4 MiB is written back into the database, so that the pages that every
-//! commit changes are written there once for a thousand in the log.
+//! Pages have 1 KiB: most of what a commit at a machine's pace writes are the pages that it only
+//! touches, so at 4 KiB it writes as much as the JSON has, at 1 KiB six tenths. A log of 4 MiB is
+//! written back into the database, so that those pages are written there once for hundreds of times
+//! in the log.
 //!
 //! What it doesn't do: it has no thread and no clock, and gives no numbers.
 
@@ -44,7 +46,7 @@ pub(super) const FILE: &str = "spool.db";
 /// `RTSP` in ASCII.
 const APPLICATION_ID: i64 = 0x5254_5350;
 const VERSION: i64 = 1;
-const PAGE_BYTES: u64 = 4096;
+const PAGE_BYTES: u64 = 1024;
 /// Half the size of level 1 on these texts, at 200 MB a second and core.
 const ZSTD_LEVEL: i32 = 3;
 

@@ -280,7 +280,7 @@ fn foreign_newer_and_damaged_databases_are_told_apart() {
         .expect("stored");
     drop(store);
     let mut bytes = std::fs::read(&path).expect("readable");
-    for byte in &mut bytes[4096..12 * 4096] {
+    for byte in &mut bytes[1024..48 * 1024] {
         *byte = 0xA5;
     }
     std::fs::write(&path, bytes).expect("written");
