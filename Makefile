@@ -1,9 +1,9 @@
 # The front door. `make demo` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench package stages page setup clean
+.PHONY: help build demo test test-chaos test-mutants test-full bench package stages page setup clean
 
 help:      ## this list
-	@grep -E '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 15
 
 demo: build ## builds all of it, then runs a simulated robot, a broker and the dashboard
 	target/release/retrotap demo
@@ -13,6 +13,17 @@ build: setup stages page ## stages, page and target/release/retrotap
 
 test:      ## installs what the tests need and runs them all
 	@tests/support/run.sh
+
+test-chaos: ## ten seeds of the chaos test, three minutes of faults each: half an hour to an hour
+	@tests/support/setup.sh test
+	RETROTAP_CHAOS_SECONDS=$${RETROTAP_CHAOS_SECONDS:-180} RETROTAP_CHAOS_SEEDS=$${RETROTAP_CHAOS_SEEDS:-1-10} \
+		cargo test --locked --workspace --all-features --test chaos
+
+test-mutants: ## each rule taken out must turn the chaos test red
+	@tests/support/setup.sh test
+	@tests/support/mutants.sh
+
+test-full: test test-chaos test-mutants ## all of it
 
 bench: build ## what this machine can carry, each figure beside its budget
 	target/release/retrotap bench

@@ -202,6 +202,15 @@ impl Line {
         }
     }
 
+    /// Takes a frame that a line found before, as a lake keeps it: the way of a frame without the
+    /// framing. Inputs are applied between frames as they were then.
+    pub fn process(&mut self, frame: FrameSeen<'_>, sink: &mut impl FnMut(Output<'_>)) {
+        let (_, mut way) = self.way();
+        *way.frames = frame.number;
+        way.port = frame.port;
+        way.frame(frame, sink);
+    }
+
     /// The port went away: what was half a frame is none.
     pub fn disconnected(&mut self, at: Stamp) {
         let (framers, mut way) = self.way();
@@ -386,7 +395,22 @@ fn count_rejection(gauge: &Gauge, names: &[String], stage: &str, reason: &str) {
     }
 }
 
-impl FrameSeen<'_> {
+impl<'a> FrameSeen<'a> {
+    /// The frame that [`FrameSeen::to_raw`] was made of.
+    pub fn from_raw(raw: &'a RawFrame) -> Self {
+        let bits = LineErrors::NAMED
+            .iter()
+            .filter(|(_, name)| raw.errors.contains(name))
+            .fold(0, |bits, (kind, _)| bits | kind.bits());
+        Self {
+            bytes: &raw.bytes,
+            errors: LineErrors::from_bits(bits),
+            at: raw.at,
+            number: raw.number,
+            port: raw.port,
+        }
+    }
+
     /// The frame as it goes to the spool.
     pub fn to_raw(self, clock: ClockState) -> RawFrame {
         RawFrame {

@@ -44,37 +44,93 @@ pub fn rfc3339(unix_ns: i64) -> String {
     text
 }
 
-/// Unix nanoseconds of a time as [`write_rfc3339`] writes it, and of nothing else.
-pub fn parse_rfc3339(text: &str) -> Option<i64> {
-    const SHAPE: &[u8] = b"0000-00-00T00:00:00.000000000Z";
+/// Reads a time in UTC with up to nine digits after the point; `None` where it isn't one, or none
+/// that has nanoseconds in an i64.
+pub fn parse_instant(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
-    let fits = |(byte, shape): (&u8, &u8)| {
-        if *shape == b'0' {
-            byte.is_ascii_digit()
-        } else {
-            byte == shape
-        }
-    };
-    if bytes.len() != SHAPE.len() || !bytes.iter().zip(SHAPE).all(fits) {
+    let (head, rest) = (bytes.get(..19)?, bytes.get(19..)?);
+    let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
+    if marks.iter().any(|&(at, mark)| head[at] != mark) {
         return None;
     }
-    let part = |range: std::ops::Range<usize>| text.get(range)?.parse::<i64>().ok();
-    let (year, month, day) = (part(0..4)?, part(5..7)?, part(8..10)?);
-    let (hour, minute, second, ns) = (part(11..13)?, part(14..16)?, part(17..19)?, part(20..29)?);
+    let number = |from: usize, to: usize| {
+        head[from..to].iter().try_fold(0_i64, |number, byte| {
+            byte.is_ascii_digit()
+                .then(|| 10 * number + i64::from(byte - b'0'))
+        })
+    };
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    if !(1..=12).contains(&month)
+        || !(1..=days_in(year, month)).contains(&day)
+        || hour > 23
+        || minute > 59
+        || second > 59
+    {
+        return None;
+    }
+    let fraction = match rest.strip_suffix(b"Z")? {
+        [] => 0,
+        [b'.', digits @ ..] if (1..=9).contains(&digits.len()) => {
+            let mut fraction = 0_i64;
+            for at in 0..9 {
+                let digit = digits.get(at).copied().unwrap_or(b'0');
+                fraction =
+                    10 * fraction + digit.is_ascii_digit().then(|| i64::from(digit - b'0'))?;
+            }
+            fraction
+        }
+        _ => return None,
+    };
+    let seconds = days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
+    // Before 1970 the fraction counts upwards too, so i64::MIN needs the wider type on the way.
+    i64::try_from(i128::from(seconds) * 1_000_000_000 + i128::from(fraction)).ok()
+}
 
-    // `days_from_civil`, the inverse of the method above.
-    let year_from_march = year - i64::from(month <= 2);
-    let era = year_from_march.div_euclid(400);
-    let year_of_era = year_from_march.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    let days = era * 146_097 + day_of_era - 719_468;
+fn days_in(year: i64, month: i64) -> i64 {
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        _ => 31,
+    }
+}
 
-    let seconds = days * 86_400 + hour * 3600 + minute * 60 + second;
-    let unix_ns = i128::from(seconds) * 1_000_000_000 + i128::from(ns);
-    let unix_ns = i64::try_from(unix_ns).ok()?;
-    // Days and hours that don't exist come out as others.
-    (rfc3339(unix_ns) == text).then_some(unix_ns)
+/// Days since 1970-01-01, by the era method of Howard Hinnant's "chrono-Compatible Low-Level Date
+/// Algorithms" (`days_from_civil`).
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let month_from_march = (month + 9) % 12;
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    let day_of_era = 365 * year_of_era + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    146_097 * era + day_of_era - 719_468
+}
+
+/// Unix nanoseconds of a time as [`write_rfc3339`] writes it, and of nothing else.
+pub fn parse_rfc3339(text: &str) -> Option<i64> {
+    // With that many bytes there are nine digits after the point.
+    (text.len() == "2026-11-20T10:55:00.123456789Z".len())
+        .then(|| parse_instant(text))
+        .flatten()
+}
+
+/// Unix nanoseconds of a time as people write it: a date, or date and time in UTC with up to nine
+/// digits of a second, such as `2026-11-20`, `2026-11-20T10:55Z` or `2026-11-20T10:55:00.5Z`.
+pub fn parse_utc(text: &str) -> Option<i64> {
+    let (date, time) = text.split_once('T').unwrap_or((text, "00:00Z"));
+    let time = time.strip_suffix('Z')?;
+    let (time, fraction) = time.split_once('.').unwrap_or((time, ""));
+    let seconds = if time.len() == "10:55".len() {
+        ":00"
+    } else {
+        ""
+    };
+    if fraction.len() > 9 {
+        return None;
+    }
+    parse_rfc3339(&format!("{date}T{time}{seconds}.{fraction:0<9}Z"))
 }
 
 #[cfg(test)]
@@ -100,6 +156,68 @@ mod tests {
     }
 
     #[test]
+    fn known_times_have_their_nanoseconds() {
+        for (text, ns) in [
+            ("1970-01-01T00:00:00.000000000Z", 0),
+            ("1970-01-01T00:00:00Z", 0),
+            ("1969-12-31T23:59:59.999999999Z", -1),
+            ("2000-02-29T00:00:00.000000001Z", 951_782_400_000_000_001),
+            ("2000-02-29T00:00:00.5Z", 951_782_400_500_000_000),
+            ("2262-04-11T23:47:16.854775807Z", i64::MAX),
+            ("1677-09-21T00:12:43.145224192Z", i64::MIN),
+        ] {
+            assert_eq!(parse_instant(text), Some(ns), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_instant_is_none() {
+        for text in [
+            "",
+            "now",
+            "2026-11-20",
+            "2026-11-20T10:55:00",
+            "2026-11-20 10:55:00Z",
+            "2026-11-20T10:55:00+01:00",
+            "2026-11-20T10:55:00.Z",
+            "2026-11-20T10:55:00.1234567890Z",
+            "2026-11-20T10:55:00.12345678xZ",
+            "2026-13-20T10:55:00Z",
+            "2026-02-29T10:55:00Z",
+            "2026-11-31T10:55:00Z",
+            "2026-11-20T24:00:00Z",
+            "2026-11-20T10:60:00Z",
+            "2026-11-20T10:55:60Z",
+            "+026-11-20T10:55:00Z",
+            "2262-04-11T23:47:16.854775808Z",
+            "1677-09-21T00:12:43.145224191Z",
+            "2026-11-20T10:55:0éZ",
+        ] {
+            assert_eq!(parse_instant(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn people_write_times_shorter() {
+        let at = parse_rfc3339("2026-11-20T10:55:00.500000000Z");
+        assert_eq!(parse_utc("2026-11-20T10:55:00.5Z"), at);
+        let at = parse_rfc3339("2026-11-20T10:55:00.000000000Z");
+        assert_eq!(parse_utc("2026-11-20T10:55Z"), at);
+        let at = parse_rfc3339("2026-11-20T00:00:00.000000000Z");
+        assert_eq!(parse_utc("2026-11-20"), at);
+        for text in [
+            "",
+            "2026-11",
+            "2026-11-20T",
+            "2026-11-20T10:55",
+            "2026-11-20T10Z",
+            "yesterday",
+        ] {
+            assert_eq!(parse_utc(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_no_time_is_not_read_as_one() {
         for text in [
             "",
@@ -119,6 +237,12 @@ mod tests {
         #[test]
         fn every_time_reads_back_as_itself(unix_ns in any::<i64>()) {
             prop_assert_eq!(parse_rfc3339(&rfc3339(unix_ns)), Some(unix_ns));
+            prop_assert_eq!(parse_instant(&rfc3339(unix_ns)), Some(unix_ns));
+        }
+
+        #[test]
+        fn any_text_is_read_or_not(text in ".{0,40}") {
+            let _ = (parse_instant(&text), parse_rfc3339(&text), parse_utc(&text));
         }
 
         #[test]

@@ -1,9 +1,9 @@
 //! Pauses between attempts: each twice as long as the one before, and by lot, so that programs which
 //! were stopped by the same fault don't all come back in the same moment.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
+use retrotap::uplink::with_jitter;
 use tokio_util::sync::CancellationToken;
 
 use crate::limits::{RETRY_PAUSE_MAX, RETRY_PAUSE_MIN};
@@ -41,9 +41,7 @@ impl Backoff {
     pub fn next(&mut self) -> Duration {
         let pause = self.next;
         self.next = (pause * 2).min(RETRY_PAUSE_MAX);
-        // RandomState is seeded by the system.
-        let lot = RandomState::new().hash_one(0_u8) % 1024;
-        pause / 2 + pause * u32::try_from(lot).unwrap_or(0) / 2048
+        with_jitter(pause)
     }
 }
 

@@ -4,7 +4,6 @@
 //! what containers do; the command line wins. Exit codes: 0 it went well, 1 it failed, 2 it was used
 //! wrongly.
 
-use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,6 +13,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use reqwest::Url;
+use retrotap::cli::log;
+use retrotap::cli::signals::interrupted;
+use retrotap::time::parse_utc;
 use retrotap::uplink::{BrokerUrl, ClientFiles, TlsFiles};
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +23,10 @@ use crate::buckets::Retention;
 use crate::health::{self, Health};
 use crate::influx::{self, Influx};
 use crate::ingest::{self, Filters};
-use crate::limits::{BATCH_BYTES, BATCH_BYTES_MAX, BATCH_POINTS, BATCH_POINTS_MAX};
+use crate::limits::{
+    BATCH_BYTES, BATCH_BYTES_MAX, BATCH_POINTS, BATCH_POINTS_MAX, REPROCESS_BYTES_MAX,
+};
+use crate::reprocess::{self, Machine, Target};
 use crate::topics::Making;
 use crate::{kafka, metrics, sink};
 
@@ -39,6 +44,8 @@ Examples:
       --client-key me.key --kafka kafka-1:9092,kafka-2:9092
   retrotap-lake sink --kafka kafka-1:9092 --influx-url http://influxdb:8086 --org plant \\
       --bucket records --token-file token --create-buckets
+  retrotap-lake reprocess --kafka kafka-1:9092 --machine aachen/cell-3/robot-1 --adapter kuka-krc2 \\
+      --from 2026-11-01 --to 2026-11-02 --stage-dir new-stages --stdout
 
 Each option is also an environment variable: --mqtt-url is RETROTAP_LAKE_MQTT_URL.";
 
@@ -46,6 +53,7 @@ Each option is also an environment variable: --mqtt-url is RETROTAP_LAKE_MQTT_UR
 enum Command {
     Ingest(IngestArgs),
     Sink(SinkArgs),
+    Reprocess(ReprocessArgs),
 }
 
 /// Where Kafka is.
@@ -145,24 +153,24 @@ struct IngestArgs {
     http: HttpArgs,
 }
 
-/// Where the database is.
+/// Where the database is. The first four are needed wherever points are written.
 #[derive(Debug, clap::Args)]
 struct InfluxArgs {
     /// InfluxDB: http://HOST:PORT or https://HOST:PORT.
     #[arg(long, env = "RETROTAP_LAKE_INFLUX_URL", value_name = "URL", value_parser = influx_url)]
-    influx_url: Url,
+    influx_url: Option<Url>,
+    /// The organisation.
+    #[arg(long, env = "RETROTAP_LAKE_ORG")]
+    org: Option<String>,
+    /// The bucket that records go to.
+    #[arg(long, env = "RETROTAP_LAKE_BUCKET")]
+    bucket: Option<String>,
+    /// A file that holds the token.
+    #[arg(long, env = "RETROTAP_LAKE_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// CAs that may have signed its certificate; needed for https.
     #[arg(long, env = "RETROTAP_LAKE_INFLUX_CA", value_name = "FILE")]
     influx_ca: Option<PathBuf>,
-    /// The organisation.
-    #[arg(long, env = "RETROTAP_LAKE_ORG")]
-    org: String,
-    /// The bucket that records go to.
-    #[arg(long, env = "RETROTAP_LAKE_BUCKET")]
-    bucket: String,
-    /// A file that holds the token.
-    #[arg(long, env = "RETROTAP_LAKE_TOKEN_FILE", value_name = "FILE")]
-    token_file: PathBuf,
     /// Send writes as they are: spends network and spares a processor.
     #[arg(long, env = "RETROTAP_LAKE_NO_GZIP")]
     no_gzip: bool,
@@ -214,18 +222,58 @@ struct SinkArgs {
     http: HttpArgs,
 }
 
+/// Computes records again from frames and inputs that Kafka kept.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  retrotap-lake reprocess --kafka 127.0.0.1:9092 --machine aachen/cell-3/robot-1 --adapter kuka-krc2 \\
+      --from 2026-11-01 --to 2026-11-02T12:00:00Z --stage-dir new-stages --stdout > records.jsonl
+  retrotap-lake reprocess … --suffix _v2 --influx-url http://127.0.0.1:8086 --org plant \\
+      --bucket records --token-file token
+
+With --suffix _v2 the records `distance` become points of the measurement `distance_v2`, beside those
+that the gateway made.")]
+struct ReprocessArgs {
+    #[command(flatten)]
+    kafka: KafkaArgs,
+    /// Which machine; may be given several times where they have one adapter.
+    #[arg(long, env = "RETROTAP_LAKE_MACHINE", value_name = "SITE/GATEWAY/MACHINE", required = true, value_delimiter = ',', value_parser = machine)]
+    machine: Vec<Machine>,
+    /// What the machine is, such as `kuka-krc2`; a wrong name is answered with all there are.
+    #[arg(long, env = "RETROTAP_LAKE_ADAPTER")]
+    adapter: String,
+    /// From this time on (UTC): 2026-11-01 or 2026-11-01T12:00:00Z.
+    #[arg(long, env = "RETROTAP_LAKE_FROM", value_name = "TIME", value_parser = time)]
+    from: i64,
+    /// Up to this time, which is not in it.
+    #[arg(long, env = "RETROTAP_LAKE_TO", value_name = "TIME", value_parser = time)]
+    to: i64,
+    /// How much before that is computed and thrown away, for stages that remember.
+    #[arg(long, env = "RETROTAP_LAKE_LEAD", value_name = "DURATION", default_value = "10m", value_parser = duration)]
+    lead: Duration,
+    /// A folder of adapters of your own.
+    #[arg(long, env = "RETROTAP_LAKE_ADAPTERS_DIR", value_name = "DIR")]
+    adapters_dir: Option<PathBuf>,
+    /// A folder of stages of your own; they take the place of shipped ones of the same name.
+    #[arg(long, env = "RETROTAP_LAKE_STAGE_DIR", value_name = "DIR")]
+    stage_dir: Option<PathBuf>,
+    /// Bytes of memory that frames and inputs may take; a frame of 9 bytes takes some 150.
+    #[arg(long, env = "RETROTAP_LAKE_MEMORY_MAX", value_name = "BYTES", default_value_t = REPROCESS_BYTES_MAX)]
+    memory_max: usize,
+    /// Write records to standard output, as JSON lines.
+    #[arg(long, env = "RETROTAP_LAKE_STDOUT", conflicts_with = "suffix")]
+    stdout: bool,
+    /// Write points, and put this behind the names of their measurements.
+    #[arg(long, env = "RETROTAP_LAKE_SUFFIX", value_parser = suffix, required_unless_present = "stdout")]
+    suffix: Option<String>,
+    #[command(flatten)]
+    influx: InfluxArgs,
+}
+
 /// Parses the arguments and runs the role.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("RETROTAP_LAKE_LOG")
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,retrotap_lake=info")),
-        )
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
-        .with_target(false)
-        .init();
+    log("RETROTAP_LAKE_LOG", "warn,retrotap_lake=info");
     // reqwest brings no cryptography of its own; this is the one that all of Retrotap uses.
     if rustls::crypto::ring::default_provider()
         .install_default()
@@ -260,6 +308,7 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Ingest(args) => ingest(args, shutdown).await,
             Command::Sink(args) => sink(args, shutdown).await,
+            Command::Reprocess(args) => reprocess(args, shutdown).await,
         }
     });
     // A thread that waits for a server must not hold up the end.
@@ -346,6 +395,45 @@ async fn sink(args: SinkArgs, shutdown: CancellationToken) -> anyhow::Result<()>
     Ok(())
 }
 
+async fn reprocess(args: ReprocessArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
+    if args.from >= args.to {
+        return Err(UsedWrongly("--from must be before --to").into());
+    }
+    let target = match args.suffix {
+        Some(suffix) => Target::Points {
+            influx: Box::new(influx_client(args.influx)?),
+            suffix,
+        },
+        None => Target::Lines(Box::new(std::io::BufWriter::new(std::io::stdout()))),
+    };
+    let settings = reprocess::Settings {
+        kafka: kafka_settings(args.kafka),
+        machines: args.machine,
+        adapter: args.adapter,
+        adapters_dir: args.adapters_dir,
+        stage_dir: args.stage_dir,
+        from_ns: args.from,
+        to_ns: args.to,
+        lead: args.lead,
+        memory_bytes_max: args.memory_max,
+    };
+    let done = reprocess::run(settings, target, shutdown).await?;
+    eprintln!("{} frames, {} records", done.frames, done.records);
+    if done.missing > 0 {
+        eprintln!(
+            "{} frames are missing in between: what depends on them is missing too",
+            done.missing
+        );
+    }
+    if done.unusable > 0 {
+        eprintln!(
+            "{} entries can't be used: they have no line time, or are none",
+            done.unusable
+        );
+    }
+    Ok(())
+}
+
 async fn serve(
     args: &HttpArgs,
     health: &Health,
@@ -377,12 +465,18 @@ fn making(args: &MakingArgs) -> Making {
 }
 
 fn influx_client(args: InfluxArgs) -> anyhow::Result<Influx> {
+    let (Some(url), Some(org), Some(bucket), Some(token_file)) =
+        (args.influx_url, args.org, args.bucket, args.token_file)
+    else {
+        let needed = "--influx-url, --org, --bucket and --token-file are needed";
+        return Err(UsedWrongly(needed).into());
+    };
     Ok(Influx::new(influx::Settings {
-        url: args.influx_url,
+        url,
         ca: args.influx_ca,
-        org: args.org,
-        bucket: args.bucket,
-        token_file: args.token_file,
+        org,
+        bucket,
+        token_file,
         gzip: !args.no_gzip,
     })?)
 }
@@ -415,6 +509,31 @@ fn influx_url(text: &str) -> Result<Url, String> {
 fn level(text: &str) -> Result<String, &'static str> {
     if text.is_empty() || text.contains(['/', '+', '#', '\0', '$']) {
         return Err("one name, without / + # and $");
+    }
+    Ok(text.to_owned())
+}
+
+fn machine(text: &str) -> Result<Machine, &'static str> {
+    let names: Vec<&str> = text.split('/').collect();
+    match names[..] {
+        [site, gateway, machine] if names.iter().all(|name| !name.is_empty()) => Ok(Machine {
+            site: site.to_owned(),
+            gateway: gateway.to_owned(),
+            machine: machine.to_owned(),
+        }),
+        _ => Err("three names, as in aachen/cell-3/robot-1"),
+    }
+}
+
+/// A date, or a time in UTC.
+fn time(text: &str) -> Result<i64, &'static str> {
+    parse_utc(text).ok_or("a date or a time in UTC: 2026-11-01 or 2026-11-01T12:00:00Z")
+}
+
+fn suffix(text: &str) -> Result<String, &'static str> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if text.is_empty() || !text.chars().all(allowed) {
+        return Err("letters, digits, and _ - .");
     }
     Ok(text.to_owned())
 }
@@ -456,22 +575,6 @@ fn retention(text: &str) -> Result<Duration, String> {
     Ok(time)
 }
 
-/// Waits for Ctrl-C, or for the service manager's SIGTERM.
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    // Where a signal can't be listened to, its default stays in place: it ends the process.
-    let wait = async |kind: SignalKind| match signal(kind) {
-        Ok(mut signal) => {
-            signal.recv().await;
-        }
-        Err(_) => std::future::pending().await,
-    };
-    tokio::select! {
-        () = wait(SignalKind::interrupt()) => {}
-        () = wait(SignalKind::terminate()) => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -498,6 +601,17 @@ mod tests {
                     .get_env()
                     .map(|name| name.to_string_lossy().into_owned());
                 assert_eq!(found, Some(expected), "--{long} of {}", command.get_name());
+            }
+        }
+    }
+
+    #[test]
+    fn the_handbook_has_every_option() {
+        let page = include_str!("../../docs/lake.md");
+        for command in Cli::command().get_subcommands() {
+            for long in command.get_arguments().filter_map(clap::Arg::get_long) {
+                let known = page.contains(&format!("`--{long}`")) || long == "help";
+                assert!(known, "--{long} of {}", command.get_name());
             }
         }
     }
@@ -537,6 +651,18 @@ mod tests {
     fn retention_is_an_hour_at_least() {
         assert_eq!(retention("1h"), Ok(Duration::from_secs(3600)));
         assert!(retention("59m").is_err() && retention("1").is_err());
+    }
+
+    #[test]
+    fn times_and_machines_are_checked() {
+        assert_eq!(time("1970-01-02"), Ok(86_400_000_000_000));
+        assert_eq!(time("1970-01-01T00:00:01Z"), Ok(1_000_000_000));
+        assert!(time("yesterday").is_err() && time("1970-02-30").is_err());
+        assert!(machine("a/b/c").is_ok());
+        for text in ["a/b", "a/b/c/d", "a//c", ""] {
+            assert!(machine(text).is_err(), "{text}");
+        }
+        assert!(suffix("_v2").is_ok() && suffix("").is_err() && suffix("a b").is_err());
     }
 
     #[test]

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use rdkafka::admin::AdminClient;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{DeliveryResult, ProducerContext, ThreadedProducer};
 use rdkafka::util::IntoOpaque;
 use rdkafka::{ClientContext, Message as _};
 
 use crate::limits::{
-    ENTRY_BYTES_MAX, KAFKA_ANSWER_MAX, PRODUCER_LINGER, PRODUCER_QUEUE_ENTRIES,
+    ENTRY_BYTES_MAX, GROUP_SILENCE_MAX, KAFKA_ANSWER_MAX, PRODUCER_LINGER, PRODUCER_QUEUE_ENTRIES,
     PRODUCER_QUEUE_KBYTES, PRODUCER_TIMEOUT,
 };
 
@@ -120,7 +120,11 @@ where
             if group.is_some() { "false" } else { "true" },
         );
     if group.is_some() {
-        config.set("statistics.interval.ms", "5000");
+        let silence = GROUP_SILENCE_MAX.as_millis();
+        config
+            .set("session.timeout.ms", silence.to_string())
+            .set("heartbeat.interval.ms", (silence / 4).to_string())
+            .set("statistics.interval.ms", "5000");
     }
     with_more(config, settings).create_with_context(context)
 }
@@ -181,7 +185,7 @@ impl<D: Deliveries> ClientContext for Reports<D> {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, "Kafka: {reason}");
+        said(&error, reason);
     }
 }
 
@@ -207,11 +211,19 @@ impl ClientContext for Quiet {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, "Kafka: {reason}");
+        said(&error, reason);
     }
 }
 
 impl rdkafka::consumer::ConsumerContext for Quiet {}
+
+/// What librdkafka calls an error. That a topic was read to its end is one only by name.
+pub fn said(error: &KafkaError, reason: &str) {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::PartitionEOF) => tracing::debug!("Kafka: {reason}"),
+        _ => tracing::warn!(%error, "Kafka: {reason}"),
+    }
+}
 
 /// librdkafka's log lines in ours.
 pub fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {

@@ -19,5 +19,6 @@ pub mod kafka;
 pub mod limits;
 pub mod line_protocol;
 pub mod metrics;
+pub mod reprocess;
 pub mod sink;
 pub mod topics;

@@ -108,6 +108,11 @@ pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// How much of a reason is logged and kept.
 pub const REASON_CHARS_MAX: usize = 500;
 
+/// A sink that Kafka hasn't heard of for so long is gone, and the others take its partitions. The
+/// default of 45 s leaves a killed sink's machines unwritten for that long; Kafka takes no less than
+/// 6 s, and a busy machine may be silent for some.
+pub const GROUP_SILENCE_MAX: Duration = Duration::from_secs(10);
+
 /// Committing costs Kafka a write; what isn't committed is written again, which changes nothing.
 pub const COMMIT_EVERY: Duration = Duration::from_millis(500);
 
@@ -133,7 +138,7 @@ pub const FRAMES_RETENTION: Duration = Duration::from_secs(35 * 86_400);
 /// Kafka keeps what was refused for 35 days: somebody has to look at it.
 pub const REFUSED_RETENTION: Duration = Duration::from_secs(35 * 86_400);
 
-/// Memory that a computation from frames may use by default; a frame of 9 bytes takes 80.
+/// Memory that a computation from frames may use by default; a frame of 9 bytes takes 150.
 pub const REPROCESS_BYTES_MAX: usize = 2 << 30;
 
 /// How far a gateway's clock may be ahead of Kafka's for its frames to be found by time.
@@ -148,6 +153,8 @@ const _: () = {
     assert!(RETRY_PAUSE_MIN.as_millis() < RETRY_PAUSE_MAX.as_millis());
     // A stop ends before Kubernetes' patience does.
     assert!(DRAIN_MAX.as_secs() + 10 <= 30);
+    // Kafka takes no shorter silence (group.min.session.timeout.ms).
+    assert!(GROUP_SILENCE_MAX.as_secs() >= 6);
     // A stop or a rebalance is over before somebody takes the loop for dead.
     assert!(DRAIN_MAX.as_secs() < HEARTBEAT_MAX.as_secs());
 };

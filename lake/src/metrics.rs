@@ -256,6 +256,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_handbook_has_every_metric() {
+        let handbook = include_str!("../../docs/lake.md");
+        for (page, prefix) in [
+            (Ingest::new().1, "retrotap_lake_ingest_"),
+            (Sink::new().1, "retrotap_lake_sink_"),
+        ] {
+            let text = page.text();
+            let names = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+            for name in names.filter_map(|rest| rest.split(' ').next()) {
+                let name = name.strip_prefix(prefix).expect("the prefix");
+                assert!(handbook.contains(&format!("`{name}`")), "{name}");
+            }
+        }
+    }
+
+    #[test]
     fn a_page_names_every_metric_from_the_beginning() {
         let (ingest, page) = Ingest::new();
         ingest

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rdkafka::admin::{AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use retrotap::words::Stream;
 
 use crate::kafka;
 use crate::limits::{
@@ -28,37 +29,12 @@ pub const SCHEMAS: &str = "retrotap.schemas";
 /// What nobody could make sense of, with the reason.
 pub const REFUSED: &str = "retrotap.refused";
 
-/// A numbered stream of a machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Stream {
-    /// What the pipeline made of the frames.
-    Records,
-    /// The frames themselves.
-    Frames,
-    /// What decisions depended on besides them.
-    Inputs,
-}
-
-impl Stream {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Records, Self::Frames, Self::Inputs];
-
-    /// The last level of its MQTT topic.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Records => "records",
-            Self::Frames => "frames",
-            Self::Inputs => "inputs",
-        }
-    }
-
-    /// Its Kafka topic.
-    pub fn topic(self) -> &'static str {
-        match self {
-            Self::Records => RECORDS,
-            Self::Frames => FRAMES,
-            Self::Inputs => INPUTS,
-        }
+/// The topic of a stream.
+pub fn of(stream: Stream) -> &'static str {
+    match stream {
+        Stream::Records => RECORDS,
+        Stream::Frames => FRAMES,
+        Stream::Inputs => INPUTS,
     }
 }
 

@@ -50,15 +50,24 @@ pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// A command that doesn't see the settings and caches of whoever runs the tests.
+/// A command of the gateway that doesn't see the settings of whoever runs the tests.
 pub fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(retrotap());
+    command_of(retrotap(), arguments)
+}
+
+/// The same of the lake.
+pub fn lake_command(arguments: &[&str]) -> Command {
+    command_of(retrotap_lake(), arguments)
+}
+
+fn command_of(program: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command
         .args(arguments)
         .env_remove("RETROTAP_LOG")
         .stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("RETROTAP__") {
+        if name.to_string_lossy().starts_with("RETROTAP_") {
             command.env_remove(name);
         }
     }

@@ -1,8 +1,6 @@
 //! `retrotap run` as a process of its own, asked through its page.
 
 use std::fs::File;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -10,7 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::binary;
-use crate::mosquitto::free_port;
+use crate::http::get_json;
+use crate::ports::free_port;
 
 /// A running gateway; killed when dropped.
 #[derive(Debug)]
@@ -166,13 +165,7 @@ impl Gateway {
     }
 
     fn try_status(&self) -> Option<Value> {
-        let mut page = TcpStream::connect((Ipv4Addr::LOCALHOST, self.page)).ok()?;
-        let request = "GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-        page.write_all(request.as_bytes()).ok()?;
-        let mut answer = String::new();
-        page.read_to_string(&mut answer).ok()?;
-        let (_, body) = answer.split_once("\r\n\r\n")?;
-        serde_json::from_str(body).ok()
+        get_json(self.page, "/api/v1/status")
     }
 }
 

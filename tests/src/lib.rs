@@ -6,6 +6,7 @@ pub mod certificates;
 pub mod chaos;
 pub mod feeder;
 pub mod gateway;
+pub mod http;
 pub mod influx;
 pub mod kafka;
 pub mod lake;

@@ -44,7 +44,8 @@ step clippy cargo clippy --locked --workspace --all-targets --all-features -- -D
 step deny deny
 advisories
 # The tests use the binaries that the whole workspace was built with.
-export RETROTAP_BINARY=$PWD/target/debug/retrotap RETROTAP_LAKE_BINARY=$PWD/target/debug/retrotap-lake
+export RETROTAP_BINARY=$PWD/target/debug/retrotap
+export RETROTAP_LAKE_BINARY=$PWD/target/debug/retrotap-lake
 step build cargo build --locked --workspace --all-features
 step deploy tests/support/check-deploy.sh
 step tests cargo test --locked --workspace --all-features --no-fail-fast

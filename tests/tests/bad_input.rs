@@ -176,7 +176,7 @@ fn settings(more: &str, machines: &[(&str, &str, &Path)]) -> String {
         })
         .collect();
     format!(
-        "site: aachen\ngateway: cell-3\nallow_unsigned: true\n{more}machines:\n{}\n",
+        "site: aachen\ngateway: cell-3\nallow_unsigned: true\nspool: {{path: spool}}\n{more}machines:\n{}\n",
         machines.join("\n")
     )
 }

@@ -6,7 +6,7 @@ use retrotap_tests::binary;
 use serde_json::Value;
 
 /// Part of a figure's name, and its unit.
-const PROMISED: [(&str, &str); 24] = [
+const PROMISED: [(&str, &str); 27] = [
     ("krc2-decode, a cycle's share, native", "ns"),
     ("krc2-decode, a cycle's share, Wasmtime", "ns"),
     ("axis-limits, a cycle's share, native", "ns"),
@@ -23,6 +23,9 @@ const PROMISED: [(&str, &str); 24] = [
     ("last byte in to record out, p99", "µs"),
     ("last byte in to MQTT subscriber, p50", "ms"),
     ("last byte in to MQTT subscriber, p99", "ms"),
+    ("records through the spool alone", "1/s"),
+    ("opening the spool after kill -9", "ms"),
+    ("written to disk for each byte of JSON", "times"),
     ("start to first record, modules compiled before", "ms"),
     ("start to first record, nothing compiled", "ms"),
     ("machines per core at 115200 baud", "machines"),

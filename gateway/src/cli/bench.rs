@@ -15,6 +15,7 @@ mod child;
 mod computing;
 mod latency;
 mod report;
+mod spool;
 mod subscriber;
 mod workload;
 
@@ -25,7 +26,7 @@ use report::Report;
 
 /// Measures what this machine can carry.
 ///
-/// Takes about a minute. Nothing is sent anywhere: ports are pseudo-terminals, the broker is inside.
+/// Takes about two minutes. Nothing is sent anywhere: ports are pseudo-terminals, the broker is inside.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -56,6 +57,8 @@ struct Effort {
     /// Machines on one gateway, and for how long they send.
     machines: usize,
     load_s: f64,
+    /// For how long one machine's pace is kept, to see what is written.
+    spool_s: f64,
 }
 
 const FULL: Effort = Effort {
@@ -66,6 +69,7 @@ const FULL: Effort = Effort {
     starts: 7,
     machines: 16,
     load_s: 6.0,
+    spool_s: 40.0,
 };
 
 const QUICK: Effort = Effort {
@@ -76,6 +80,7 @@ const QUICK: Effort = Effort {
     starts: 1,
     machines: 2,
     load_s: 0.5,
+    spool_s: 2.0,
 };
 
 /// Runs the command.
@@ -92,6 +97,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     report.add(latency::to_the_sink(&effort).await?);
     say("from a byte on a pseudo-terminal to a subscriber");
     report.add(latency::to_a_subscriber(&effort).await?);
+    say("the spool by itself");
+    report.add(tokio::task::spawn_blocking(move || spool::measure(&effort)).await??);
     say("start to first record");
     report.add(child::starts(&effort).await?);
     say("many machines on one gateway");

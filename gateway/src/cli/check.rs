@@ -12,8 +12,10 @@ use clap::Parser;
 use serde::Serialize;
 
 use super::plan;
+use super::spool::hours_text;
 use crate::config::Settings;
 use crate::modules::assemble::assemble;
+use crate::spool::look::Look;
 use crate::time::rfc3339;
 use crate::uplink::tls;
 
@@ -78,9 +80,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         eprintln!("error: there is no file {}", args.file.display());
         return Ok(ExitCode::from(2));
     }
-    let findings = tokio::task::spawn_blocking({
+    let (findings, room) = tokio::task::spawn_blocking({
         let file = args.file.clone();
-        move || findings(&file)
+        move || (findings(&file), room(&file))
     })
     .await?;
     let errors = findings
@@ -102,12 +104,26 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
                 counted(all - errors, "warning")
             ),
         }
+        if let Some(room) = room {
+            println!("{room}");
+        }
     }
     Ok(if errors == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// How long the spool can hold out, if it has seen anything yet.
+fn room(file: &Path) -> Option<String> {
+    let spool = plan::settings(file).ok()?.spool;
+    let held = Look::open(&spool.path).ok()?.held();
+    let hours = held.hours_in(spool.max_bytes)?;
+    Some(format!(
+        "the spool has room for {} at the rate that it has seen",
+        hours_text(hours)
+    ))
 }
 
 /// `1 error`, `2 errors`.
@@ -149,8 +165,23 @@ pub fn findings(file: &Path) -> Vec<Finding> {
     if findings.is_empty() {
         ports(&settings, &about, &mut findings);
         certificates(&settings, &about, &mut findings);
+        spool(&settings, &about, &mut findings);
     }
     findings
+}
+
+/// A spool that is there must be one that can be opened.
+fn spool(settings: &Settings, about: &About<'_>, findings: &mut Vec<Finding>) {
+    let path = &settings.spool.path;
+    if path.join("spool.db").exists()
+        && let Err(error) = Look::open(path)
+    {
+        findings.push(about(
+            Severity::Error,
+            "spool.path".to_owned(),
+            error.to_string(),
+        ));
+    }
 }
 
 type About<'a> = dyn Fn(Severity, String, String) -> Finding + 'a;

@@ -175,9 +175,10 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
             machine: Arc::clone(&machine.id),
             gauge: gauge.clone(),
         });
+        let beginning = beginning(&machine, &assembled)?;
         let recording = match &plan.record_dir {
             None => None,
-            Some(folder) => Some(record(folder, &machine, &assembled, clock)?),
+            Some(folder) => Some(record(folder, &machine, &beginning, clock)?),
         };
         let oracle = match &plan.oracle_dir {
             None => None,
@@ -193,6 +194,7 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
             inputs: receiver,
             intake: spool.intake(&machine.id),
             send_frames: machine.send_frames,
+            beginning,
             recording,
             oracle,
             clock,
@@ -334,11 +336,36 @@ fn maker(
     })
 }
 
+/// What a line begins with: its modules, and the parameters of the settings.
+fn beginning(machine: &MachinePlan, assembled: &Assembled) -> anyhow::Result<Vec<Captured>> {
+    let start = Start {
+        machine: machine.id.to_string(),
+        adapter: Some(machine.adapter.clone()),
+        modules: assembled
+            .modules
+            .iter()
+            .map(|module| ModuleUsed {
+                module: module.id.clone(),
+                sha256: module.sha256.clone(),
+            })
+            .collect(),
+    };
+    let mut inputs = vec![Captured::new(0, InputKind::Start, &start)?];
+    for (stage, params) in &machine.params {
+        for (name, value) in params {
+            let (stage, name, value) = (stage.clone(), name.clone(), value.clone());
+            let parameter = Input::Parameter(Parameter { stage, name, value });
+            inputs.push(parameter.to_captured(0)?);
+        }
+    }
+    Ok(inputs)
+}
+
 /// Begins a machine's capture with what its line begins with.
 fn record(
     folder: &std::path::Path,
     machine: &MachinePlan,
-    assembled: &Assembled,
+    beginning: &[Captured],
     clock: LineClock,
 ) -> anyhow::Result<Recording> {
     std::fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
@@ -353,25 +380,8 @@ fn record(
         .collect();
     let recording = Recording::begin(&path, clock.origin_wall_ns(), &labels)
         .with_context(|| format!("can't begin {}", path.display()))?;
-    let start = Start {
-        machine: machine.id.to_string(),
-        adapter: Some(machine.adapter.clone()),
-        modules: assembled
-            .modules
-            .iter()
-            .map(|module| ModuleUsed {
-                module: module.id.clone(),
-                sha256: module.sha256.clone(),
-            })
-            .collect(),
-    };
-    recording.input(Captured::new(0, InputKind::Start, &start)?);
-    for (stage, params) in &machine.params {
-        for (name, value) in params {
-            let (stage, name, value) = (stage.clone(), name.clone(), value.clone());
-            let parameter = Input::Parameter(Parameter { stage, name, value });
-            recording.input(parameter.to_captured(0)?);
-        }
+    for input in beginning {
+        recording.input(input.clone());
     }
     Ok(recording)
 }

@@ -17,8 +17,9 @@ pub mod record;
 pub mod replay;
 pub mod run;
 pub mod service;
-mod signals;
+pub mod signals;
 pub mod simulate;
+pub mod spool;
 
 /// Taps old machines: serial frames through WebAssembly pipelines to MQTT.
 #[derive(Debug, Parser)]
@@ -49,21 +50,27 @@ enum Command {
     Record(record::Args),
     Replay(replay::Args),
     Simulate(simulate::Args),
+    Spool(spool::Args),
 }
 
-/// Parses the arguments and runs the command.
-pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    // What is worth knowing goes to standard error; standard output belongs to the command.
+/// What is worth knowing goes to standard error; standard output belongs to the command. How much that
+/// is, says an environment variable.
+pub fn log(variable: &str, otherwise: &str) {
     tracing_subscriber::fmt()
         .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("RETROTAP_LOG")
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,retrotap=info")),
+            tracing_subscriber::EnvFilter::try_from_env(variable)
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(otherwise)),
         )
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .with_target(false)
         .init();
+}
+
+/// Parses the arguments and runs the command.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log("RETROTAP_LOG", "warn,retrotap=info");
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -85,6 +92,7 @@ pub fn main() -> ExitCode {
             Command::Record(args) => record::run(args).await,
             Command::Replay(args) => replay::run(args).await,
             Command::Simulate(args) => simulate::run(args).await,
+            Command::Spool(args) => spool::run(args).await,
         }
     });
     // A thread that waits for a terminal or a disk must not hold up the end.

@@ -58,16 +58,16 @@ pub const INTAKE_ENTRIES_MAX: usize = 2048;
 /// What the spool takes of one machine before it looks at the next.
 pub const INTAKE_BATCH_ENTRIES_MAX: usize = 256;
 
-/// Default of the disk that the spool may take: some three weeks of one KR C2 (106 frames and 45
-/// records a second, 8 kB of blocks).
+/// Default of the disk that the spool may take: three days of one KR C2 (107 frames and 61 records
+/// a second, 8 kB of blocks).
 pub const SPOOL_BYTES_DEFAULT: u64 = 2 * 1024 * 1024 * 1024;
 
 /// The least spool that may be set: both files of the tail, the log of the database, and room in
 /// which a job still fits when the rest is full.
 pub const SPOOL_BYTES_MIN: u64 = 16 * 1024 * 1024;
 
-/// The most spool that may be set: ten years of 16 machines. More is a slip of the unit.
-pub const SPOOL_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024 * 1024;
+/// The most spool that may be set: four years of one KR C2. More is a slip of the unit.
+pub const SPOOL_BYTES_MAX: u64 = 1024 * 1024 * 1024 * 1024;
 
 /// Default of how often what was taken is made to survive a power cut.
 pub const SYNC_EVERY_DEFAULT: Duration = Duration::from_secs(1);

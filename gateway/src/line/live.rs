@@ -38,6 +38,9 @@ pub struct Live {
     pub intake: Intake,
     /// Whether raw frames leave as well.
     pub send_frames: bool,
+    /// What the line begins with, each time that it does: the lake learns it, so that what comes after
+    /// can be computed again. A capture has it already.
+    pub beginning: Vec<Captured>,
     /// Where chunks and inputs are written down, if they are.
     pub recording: Option<Recording>,
     /// Where tests see each record before the spool does.
@@ -115,6 +118,9 @@ pub async fn run(line: &mut Line, live: &mut Live, shutdown: &CancellationToken)
         .collect();
     let mut watch = Watch::new(line, clock);
     let mut inputs_open = true;
+    for input in &live.beginning {
+        send(live, clock.now(), watch.clock_state, input);
+    }
 
     loop {
         watch.gauge.turn();
@@ -193,15 +199,19 @@ fn apply(line: &mut Line, live: &Live, input: &Input, clock_state: ClockState) {
 
 /// What decisions depend on besides bytes goes where frames go: into the capture and to the lake.
 fn note(live: &Live, at: Stamp, clock: ClockState, input: Captured) {
+    send(live, at, clock, &input);
+    if let Some(recording) = &live.recording {
+        recording.input(input);
+    }
+}
+
+fn send(live: &Live, at: Stamp, clock: ClockState, input: &Captured) {
     live.intake.input(RawInput {
         at,
         clock,
         kind: Arc::from(input.kind.name()),
         data: input.data.clone(),
     });
-    if let Some(recording) = &live.recording {
-        recording.input(input);
-    }
 }
 
 fn note_reset(live: &Live, at: Stamp, clock: ClockState, error: &PortError) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use retrotap_adapters::framing::{FramingSpec, SerialSettings};
+use retrotap_adapters::framing::{FramingKind, FramingSpec, SerialSettings};
 use retrotap_adapters::schema::{FieldKind, FieldUse, ParamValue as Written, StageUse};
 use retrotap_host::{
     BindError, Engine, GenericField, Kind, Manifest, ParamValue, Pipeline, SettingError, StageSpec,
@@ -37,6 +37,21 @@ pub struct Assembled {
     /// Lowest and highest value of fields for which parameters say so: `axis_1_min_deg` and
     /// `axis_1_max_deg` are those of `axis_1_deg`.
     pub ranges: BTreeMap<String, [f64; 2]>,
+}
+
+impl Assembled {
+    /// The silence after its last byte that ends a frame, in nanoseconds: so long after that byte it is
+    /// computed. 0 where frames end with a byte.
+    pub fn silence_ns(&self) -> u64 {
+        let gaps = self
+            .framings
+            .iter()
+            .filter_map(|framing| match &framing.kind {
+                FramingKind::IdleGap(idle_gap) => Some(idle_gap.gap_ns),
+                _ => None,
+            });
+        gaps.max().unwrap_or(0)
+    }
 }
 
 /// A module that a line runs.

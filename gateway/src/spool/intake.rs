@@ -90,6 +90,11 @@ impl Intake {
         }
     }
 
+    /// Whether something handed over now would be taken.
+    pub fn has_room(&self) -> bool {
+        self.sender.capacity() > 0 && !self.sender.is_closed()
+    }
+
     /// Hands over a record. False: it was dropped, and is counted.
     pub fn record(&self, record: Record) -> bool {
         self.hand_over(Taking::Record(record))

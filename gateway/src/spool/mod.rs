@@ -45,6 +45,7 @@ mod gaps;
 mod intake;
 pub mod json;
 mod keeper;
+pub mod look;
 mod numbering;
 mod open;
 mod queues;

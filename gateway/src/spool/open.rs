@@ -136,11 +136,11 @@ pub(super) fn open(settings: &Settings) -> Result<(Spool, Reader), OpenError> {
         .as_secs();
     std::fs::create_dir_all(folder).map_err(|error| OpenError::io(folder, error))?;
     let lock = lock(folder)?;
-    let (tail_bytes, limits) = shares(settings.max_bytes);
+    let (tail_bytes, _) = shares(settings.max_bytes);
     let (mut tail, found) = Tail::open(folder, tail_bytes)?;
     let mut damaged = false;
     let (store, states, epoch, next_generation) = loop {
-        match take_up(folder, limits, &tail, &found, now_s, damaged) {
+        match take_up(settings, &tail, &found, now_s, damaged) {
             Err(OpenError::Store {
                 source: StoreError::Damaged(why),
                 path,
@@ -176,6 +176,7 @@ pub(super) fn open(settings: &Settings) -> Result<(Spool, Reader), OpenError> {
         gateway: Arc::clone(&settings.gateway),
         sync_every: settings.sync_every,
         max_age: settings.max_age,
+        max_bytes: settings.max_bytes,
         epoch,
         damaged,
         tail,
@@ -251,14 +252,14 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
 
 /// Opens the database, stores what the tail has more than it, and begins an epoch in both.
 fn take_up(
-    folder: &Path,
-    limits: Limits,
+    settings: &Settings,
     tail: &Tail,
     found: &[Found; 2],
     now_s: u64,
     damaged: bool,
 ) -> Result<(Store, Vec<StreamState>, u64, u64), OpenError> {
-    let (mut store, meta) = Store::open(folder, limits)?;
+    let folder = &settings.path;
+    let (mut store, meta) = Store::open(folder, shares(settings.max_bytes).1)?;
     let entries = left(found, meta.generation);
     let epochs = found
         .iter()
@@ -282,6 +283,7 @@ fn take_up(
         epoch,
         opened_epoch: epoch,
         clean: false,
+        max_bytes: settings.max_bytes,
         sent: vec![Ranges::default(); states.len()],
         streams: states,
         entries,

@@ -60,11 +60,6 @@ impl Ranges {
         self.spans.len()
     }
 
-    /// Whether there is no name in it.
-    pub fn is_empty(&self) -> bool {
-        self.spans.is_empty()
-    }
-
     /// Nothing is in it from here on.
     pub fn clear(&mut self) {
         self.spans.clear();

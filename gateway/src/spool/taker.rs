@@ -51,6 +51,7 @@ pub(super) struct Begin {
     pub gateway: Arc<str>,
     pub sync_every: Duration,
     pub max_age: Option<Duration>,
+    pub max_bytes: u64,
     pub epoch: u64,
     /// A damaged database was put aside: what it held is missing in every stream.
     pub damaged: bool,

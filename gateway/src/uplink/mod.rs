@@ -175,8 +175,9 @@ pub async fn run(
     tell(State::Off, "");
 }
 
-/// Between half of `pause` and all of it, by lot.
-fn with_jitter(pause: Duration) -> Duration {
+/// Between half of `pause` and all of it, by lot, so that those who were stopped by one fault don't
+/// come back in one moment.
+pub fn with_jitter(pause: Duration) -> Duration {
     use std::hash::{BuildHasher as _, RandomState};
     // RandomState is seeded by the system: randomness enough to keep gateways apart.
     let lot = RandomState::new().hash_one(0_u8) % 1024;

@@ -1,6 +1,6 @@
 //! Topics of MQTT, read and written.
 
-use crate::topics::Stream;
+use retrotap::words::Stream;
 
 /// The root of all topics, with the version of the protocol.
 const ROOT: &str = "retrotap/1/";
@@ -53,7 +53,7 @@ pub fn read(topic: &str) -> Option<Address<'_>> {
     }
     match levels[..] {
         [site, gateway, machine, last] => {
-            if let Some(stream) = Stream::ALL.into_iter().find(|s| s.name() == last) {
+            if let Some(stream) = Stream::from_name(last) {
                 let names = Names {
                     site,
                     gateway,
@@ -81,6 +81,13 @@ pub struct Filters {
 }
 
 impl Filters {
+    /// All that is subscribed to.
+    pub fn paths(&self) -> Vec<String> {
+        let mut paths = self.shared();
+        paths.extend(self.retained());
+        paths
+    }
+
     /// Entries: each message goes to one member of the group.
     pub fn shared(&self) -> Vec<String> {
         let mut filters = Vec::new();

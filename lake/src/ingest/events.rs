@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use retrotap::words::Stream;
+
 use super::message::Refusal;
 use crate::metrics::{Cause, Ingest, OfStream};
-use crate::topics::{Finding, Stream};
+use crate::topics::Finding;
 
 /// Kafka has all entries of a message.
 #[derive(Debug)]

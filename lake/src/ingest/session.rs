@@ -15,6 +15,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, ThreadedProducer};
 use retrotap::uplink::refusal::{Keys, Peer, Refusal, explain};
 use retrotap::uplink::tls;
+use retrotap::words::Stream;
 use rumqttc::{
     AckMode, AsyncClient, Broker, ConnAckProperties, ConnectionError, Event, EventLoop, ManualAck,
     MqttOptions, NetworkOptions, Packet, Publish, PublishOptions, QoS, SessionMode,
@@ -37,7 +38,7 @@ use crate::limits::{
     REFUSED_REMEMBERED_MAX, REQUESTS_MAX, SCHEMA_BYTES_MAX,
 };
 use crate::metrics::Ingest as Metrics;
-use crate::topics::{self, Stream};
+use crate::topics;
 
 /// How the broker's settings are called on our command line.
 const KEYS: Keys = Keys {
@@ -371,12 +372,7 @@ impl Carrier<'_> {
     }
 
     async fn subscribe(&self) -> Result<(), Failure> {
-        let filters = &self.settings.filters;
-        let paths: Vec<String> = filters
-            .shared()
-            .into_iter()
-            .chain(filters.retained())
-            .collect();
+        let paths = self.settings.filters.paths();
         let asked = paths
             .iter()
             .map(|path| SubscribeFilter::new(path.clone(), QoS::AtLeastOnce));
@@ -427,12 +423,7 @@ impl Carrier<'_> {
 
     /// From its answer on the broker sends nothing more; what it sent before is still carried.
     async fn unsubscribe(&self) -> Result<(), Failure> {
-        let filters = &self.settings.filters;
-        let paths: Vec<String> = filters
-            .shared()
-            .into_iter()
-            .chain(filters.retained())
-            .collect();
+        let paths = self.settings.filters.paths();
         let notice = self
             .client
             .unsubscribe_many_tracked(paths)
@@ -495,7 +486,7 @@ impl Carrier<'_> {
             .window
             .push(entries.json.len(), Then { acknowledge, told });
         for entry in &entries.json {
-            let record = BaseRecord::with_opaque_to(stream.topic(), Arc::clone(&ticket))
+            let record = BaseRecord::with_opaque_to(topics::of(stream), Arc::clone(&ticket))
                 .key(key.as_str())
                 .payload(*entry);
             self.produce(record).await?;

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use retrotap::words::Stream;
+
 use crate::limits::TAKEN_RANGES_MAX;
-use crate::topics::Stream;
 
 /// Entries of one machine, stream and epoch, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,7 +19,6 @@
 
 mod batch;
 mod events;
-mod instant;
 mod offsets;
 pub mod point;
 mod reader;

@@ -17,7 +17,6 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::instant::unix_ns;
 use super::schemas::Schemas;
 use crate::line_protocol::{self, Unwritable};
 
@@ -170,7 +169,8 @@ fn try_write(
 ) -> Result<(), NoPoint> {
     let record: Record<'_> =
         serde_json::from_slice(json).map_err(|error| NoPoint::NotARecord(error.to_string()))?;
-    let t_ns = unix_ns(&record.t).ok_or_else(|| NoPoint::Time(record.t.clone().into_owned()))?;
+    let t_ns = retrotap::time::parse_instant(&record.t)
+        .ok_or_else(|| NoPoint::Time(record.t.clone().into_owned()))?;
     let name = |what, name: &str, why| NoPoint::Name {
         what,
         name: name.to_owned(),

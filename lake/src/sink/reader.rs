@@ -31,6 +31,9 @@ use crate::topics;
 /// How long one poll waits where nothing else is due: how soon a stop is noticed.
 const POLL_MAX: Duration = Duration::from_millis(50);
 
+/// Records taken before the loop looks at anything else: 200 are taken in a millisecond.
+const BURST_MAX: usize = 200;
+
 /// What the poll loop and the callbacks that it runs share.
 pub struct Context {
     state: Mutex<State>,
@@ -121,7 +124,7 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, "Kafka: {reason}");
+        kafka::said(&error, reason);
     }
 
     fn stats(&self, statistics: Statistics) {
@@ -248,28 +251,47 @@ impl Reader {
                 paused = !self.pause(false);
             }
             let wait = age.map_or(POLL_MAX, |age| self.wait.saturating_sub(age).min(POLL_MAX));
-            match self.consumer.poll(wait) {
-                None => {}
-                Some(Ok(message)) => {
-                    if open.is_empty() {
-                        schemas = self.known.get();
-                    }
-                    take(&message, &mut open, &schemas, &context);
-                    // From a partition that came while the others were told to be quiet.
-                    if paused {
-                        drop(message);
-                        paused = self.pause(true);
-                    }
-                }
-                Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => break Err(error),
-                Some(Err(error)) => {
-                    tracing::warn!(%error, "Kafka");
-                    std::thread::sleep(POLL_MAX);
-                }
+            if open.is_empty() {
+                schemas = self.known.get();
+            }
+            match self.fill(&mut open, wait, &schemas, &context) {
+                // From a partition that came while the others were told to be quiet.
+                Ok(taken) if taken > 0 && paused => paused = self.pause(true),
+                Ok(_) => {}
+                Err(error) => break Err(error),
             }
         };
         self.drain(open);
         result
+    }
+
+    /// Takes what comes within `wait`, and then what is there already; says how many.
+    fn fill(
+        &self,
+        open: &mut Batch,
+        wait: Duration,
+        schemas: &Schemas,
+        context: &Context,
+    ) -> KafkaResult<usize> {
+        let mut taken = 0;
+        let mut wait = wait;
+        // Once at least, also where there is no room: rebalances are answered while polling.
+        while taken == 0 || (taken < BURST_MAX && !open.is_full(self.limits)) {
+            match self.consumer.poll(wait) {
+                None => break,
+                Some(Ok(message)) => take(&message, open, schemas, context),
+                Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error),
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "Kafka");
+                    std::thread::sleep(POLL_MAX);
+                    break;
+                }
+            }
+            taken += 1;
+            wait = Duration::ZERO;
+        }
+        context.metrics.records.inc_by(taken as u64);
+        Ok(taken)
     }
 
     /// Gives a batch to the writer, and an empty one back.
@@ -337,7 +359,6 @@ fn take(message: &BorrowedMessage<'_>, open: &mut Batch, schemas: &Schemas, cont
         partition: message.partition(),
         offset: message.offset(),
     };
-    context.metrics.records.inc();
     open.add(source, schemas);
     context
         .state()

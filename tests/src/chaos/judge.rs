@@ -323,6 +323,20 @@ fn same(said: &Said, entry: &Found) -> bool {
         && same_fields(&said.fields, &entry.fields)
 }
 
+/// A `restart` is the first entry of its epoch, and no line says it. Where it was dropped itself with
+/// what came after it, it is told again further on, and takes one number of that hole.
+fn forgive_told_again(restart: &Gap, gaps: &[Gap], holes: &mut BTreeSet<(u64, u64)>) {
+    let epoch = restart.epoch;
+    let from_the_first = gaps
+        .iter()
+        .filter_map(|gap| gap.numbers)
+        .find(|(of, first, last)| (*of, *first) == (epoch, 1) && *last < restart.seq);
+    if let Some((_, first, last)) = from_the_first {
+        let left = holes.range((epoch, first)..=(epoch, last)).next().copied();
+        left.map(|hole| holes.remove(&hole));
+    }
+}
+
 /// Lays both orders beside each other and accounts for every line that has no entry.
 fn align(
     machine: &str,
@@ -391,8 +405,18 @@ fn align(
         let end = (at..lines.len())
             .find(|&index| entry_of[index].is_some() || lines[index].0 != run)
             .unwrap_or(lines.len());
-        let before = entry_of[..at].iter().rev().find_map(|entry| *entry);
-        let after = entry_of[end..].iter().find_map(|entry| *entry);
+        let named = |index: usize| entry_of[index].map(|entry| (lines[index].0, entry));
+        let before = (0..at).rev().find_map(named);
+        let after = (end..lines.len()).find_map(named);
+        // The holes that may be this stretch's: two runs have no epoch in common.
+        let from = before.map_or((0, 0), |(of, entry)| match of == run {
+            true => (entry.epoch, entry.seq),
+            false => (entry.epoch + 1, 0),
+        });
+        let to = after.map_or((u64::MAX, u64::MAX), |(of, entry)| match of == run {
+            true => (entry.epoch, entry.seq),
+            false => (entry.epoch, 0),
+        });
         let tail = end == lines.len() || lines[end].0 != run;
         let mut taken_by_kill = Vec::new();
         for (_, said) in &lines[at..end] {
@@ -408,9 +432,9 @@ fn align(
                 verdict.figures.missing_without_numbers += 1;
                 continue;
             }
-            let from = before.map_or((0, 0), |entry| (entry.epoch, entry.seq));
-            let to = after.map_or((u64::MAX, u64::MAX), |entry| (entry.epoch, entry.seq));
-            let hole = holes.range(from..to).next().copied();
+            // Runs that share an epoch are found elsewhere.
+            let within = (from < to).then(|| holes.range(from..to));
+            let hole = within.and_then(|mut within| within.next()).copied();
             if let Some(hole) = hole {
                 holes.remove(&hole);
                 verdict.figures.missing_with_numbers += 1;
@@ -435,6 +459,9 @@ fn align(
             verdict.figures.tail_max = verdict.figures.tail_max.max((count, over));
         }
         at = end;
+    }
+    for gap in gaps.iter().filter(|gap| gap.reason == "restart") {
+        forgive_told_again(gap, gaps, &mut holes);
     }
     for hole in holes {
         verdict.find(

@@ -1,6 +1,8 @@
-//! The parts of the chaos test that can be tested by themselves: what was said and found
-//! ([`history`]), who judges it ([`judge`]), and what is done to the chain ([`script`]).
+//! The parts of the chaos test: who plays ([`chain`]), what is done to them ([`script`]), what was said
+//! and found ([`history`]), and who judges it ([`judge`]).
 
+pub mod chain;
+pub mod disk;
 pub mod history;
 pub mod judge;
 pub mod script;

@@ -187,6 +187,14 @@ impl Influx {
         self.state().tasks.clone()
     }
 
+    /// Somebody changed the script of the task of that name.
+    pub fn change_task(&self, name: &str, flux: &str) {
+        let mut state = self.state();
+        for task in state.tasks.iter_mut().filter(|task| task.name == name) {
+            flux.clone_into(&mut task.flux);
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -9,10 +9,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Bytes;
 use axum::extract::connect_info::Connected;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Query, State as Shared};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path as Segment, Query, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, patch, post};
 use axum::serve::{IncomingStream, Listener};
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -162,6 +162,7 @@ pub(super) async fn serve(listener: TcpListener, database: Database) {
         .route("/api/v2/orgs", get(orgs))
         .route("/api/v2/buckets", get(buckets).post(make_bucket))
         .route("/api/v2/tasks", get(tasks).post(make_task))
+        .route("/api/v2/tasks/{id}", patch(change_task))
         // Beside the database's own: for a test that runs it as a process.
         .route("/stand-in/counts", get(counts))
         .layer(DefaultBodyLimit::disable())
@@ -506,6 +507,36 @@ async fn make_task(
     };
     state.tasks.push(task.clone());
     (StatusCode::CREATED, Json(task_json(&task))).into_response()
+}
+
+async fn change_task(
+    Shared(database): Shared<Database>,
+    Segment(id): Segment<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let mut state = match authorized(&database, &headers) {
+        Ok(state) => state,
+        Err(refused) => return *refused,
+    };
+    let value: Value = match serde_json::from_slice(&body) {
+        Ok(value) => value,
+        Err(problem) => {
+            let message = format!("failed decoding request body: {problem}");
+            return error(StatusCode::BAD_REQUEST, "invalid", &message);
+        }
+    };
+    let Some(task) = state.tasks.iter_mut().find(|task| task.id == id) else {
+        return error(StatusCode::NOT_FOUND, "not found", "task not found");
+    };
+    if let Some(flux) = value["flux"].as_str() {
+        let Some(name) = task_name(flux) else {
+            let message = "flux: a script with option task = {name: …, every: …} is needed";
+            return error(StatusCode::BAD_REQUEST, "invalid", message);
+        };
+        (task.name, task.flux) = (name, flux.to_owned());
+    }
+    Json(task_json(task)).into_response()
 }
 
 /// The name in `option task = {name: "…", every: …}`, where both are there.

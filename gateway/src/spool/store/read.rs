@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
 
 use super::{FILE, Meta, StoreError, check_identity, connect, from_sql, identity, meta, to_sql};
 use crate::config::limits::{BLOCK_BYTES_MAX, ENTRY_BYTES_MAX};
@@ -43,16 +43,30 @@ pub(in crate::spool) struct View {
 impl View {
     /// Opens the database of a folder; it must be there.
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
-        let path = folder.join(FILE);
-        let fails = |error: StoreError| OpenError::store(&path, error);
-        let db = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(fails)?;
+        Self::of_file(&folder.join(FILE))
+    }
+
+    /// Opens a database under whatever name.
+    pub fn of_file(path: &Path) -> Result<Self, OpenError> {
+        let fails = |error: StoreError| OpenError::store(path, error);
+        let db = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(fails)?;
         match identity(&db) {
-            Ok((application, version)) => check_identity(application, version, &path)?,
+            Ok((application, version)) => check_identity(application, version, path)?,
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
+                return Err(OpenError::Foreign {
+                    path: path.to_owned(),
+                });
+            }
             Err(error) => return Err(fails(error.into())),
         }
         db.execute_batch("PRAGMA cache_size = -256")
             .map_err(|error| fails(error.into()))?;
         Ok(Self { db })
+    }
+
+    /// Sees one moment from the first look on, whatever is written meanwhile.
+    pub fn hold(&self) -> Result<(), StoreError> {
+        Ok(self.db.execute_batch("BEGIN")?)
     }
 
     /// What the database says of itself.

@@ -120,7 +120,8 @@ impl<'a> Room<'a> {
         for index in 0..self.ids.len() {
             next.push(self.released_after(index, (0, 0))?);
         }
-        let mut deleted = 0;
+        let mut deleted = 0_u64;
+        let mut enough = false;
         loop {
             let oldest = next
                 .iter()
@@ -133,7 +134,9 @@ impl<'a> Room<'a> {
                 .keep_since_ns
                 .is_some_and(|since_ns| row.until_ns < since_ns);
             // Counting pages for each would cost more than the deletion.
-            let enough = deleted % 16 == 0 && self.used_bytes()? <= down_to;
+            if deleted.is_multiple_of(16) {
+                enough = self.used_bytes()? <= down_to;
+            }
             if enough && !too_old {
                 break;
             }

@@ -24,7 +24,12 @@ fn an_entry(stream: Stream, epoch: u64, seq: u64, bytes: usize) -> Entry {
     Entry {
         machine: "m".into(),
         stream,
-        record: if seq.is_multiple_of(2) { "pose" } else { "distance" }.into(),
+        record: if seq.is_multiple_of(2) {
+            "pose"
+        } else {
+            "distance"
+        }
+        .into(),
         epoch,
         seq,
         line_ns: seq,
@@ -47,6 +52,7 @@ fn job(entries: Vec<Entry>, unreleased: &[(u64, u64)], next_generation: u64) -> 
         epoch: 5,
         opened_epoch: 5,
         clean: false,
+        max_bytes: 1 << 30,
         streams: vec![StreamState {
             machine: "m".into(),
             stream: Stream::Records,
@@ -274,7 +280,7 @@ fn foreign_newer_and_damaged_databases_are_told_apart() {
         .expect("stored");
     drop(store);
     let mut bytes = std::fs::read(&path).expect("readable");
-    for byte in &mut bytes[4096..12 * 4096] {
+    for byte in &mut bytes[1024..48 * 1024] {
         *byte = 0xA5;
     }
     std::fs::write(&path, bytes).expect("written");

@@ -83,6 +83,7 @@ impl Taker {
             epoch: self.epoch,
             opened_epoch: self.begin.epoch,
             clean,
+            max_bytes: self.begin.max_bytes,
             entries: std::mem::take(&mut self.pending),
             streams,
             sent,

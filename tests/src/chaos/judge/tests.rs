@@ -239,6 +239,27 @@ fn a_hole_with_its_gap_is_green_and_counted() {
     assert_eq!(wrongs(&runs, &with_gap), BTreeSet::new());
 }
 
+#[test]
+fn a_restart_that_was_dropped_itself_must_be_told_again() {
+    let (runs, found) = two_runs();
+    // The first eleven of the second epoch: its `restart`, and ten of its lines.
+    let is_gone = |entry: &Found| entry.epoch == 2 && entry.seq <= 11;
+    let mut found: Vec<Found> = found.into_iter().filter(|entry| !is_gone(entry)).collect();
+    let numbers = [("count", 11), ("of_epoch", 2), ("first", 1), ("last", 11)];
+    found.push(gap(2, 52, "disk_full", &numbers, None));
+    let expect = BTreeSet::from([Wrong::Miscounted, Wrong::Restart]);
+    assert_eq!(wrongs(&runs, &found), expect, "nobody tells of the kill");
+    found.push(gap(2, 53, "restart", &[], None));
+    let verdict = judge(&runs, &found);
+    assert_eq!(verdict.findings, Vec::new());
+    assert_eq!(verdict.figures.missing_with_numbers, 10);
+    // It takes one number of its hole, and no other.
+    let mut one_line_more = runs;
+    let said = one_line_more[1].said.get_mut("robot-1").expect("it said");
+    said.remove(0);
+    assert_eq!(wrongs(&one_line_more, &found), only(Wrong::Miscounted));
+}
+
 /// Takes ten entries of the first epoch away from index `from` on, and tells of numbers as given in a
 /// gap at the end.
 fn hole(
