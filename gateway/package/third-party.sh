@@ -12,14 +12,16 @@ crates() {
 
 list=$(crates "$1")
 printf 'Libraries in Rust\n\n'
+echo 'std (Rust, https://www.rust-lang.org): MIT OR Apache-2.0'
 sed -E 's/ v([^|]*)\|/ \1: /' <<<"$list"
 
 # A text that many share stands here once, above it whose it is.
 texts=$(mktemp -d)
 trap 'rm -rf "$texts"' EXIT
 while read -r crate version; do
-  for file in "$sources"/*/"$crate-$version"/{LICEN[CS]E,COPYING,NOTICE,UNLICENSE}*; do
-    [ -f "$file" ] || continue
+  # Also those of libraries in C, which lie in folders of their own.
+  find "$sources"/*/"$crate-$version" -maxdepth 3 -type f -regextype egrep \
+    -regex '.*/(LICEN[CS]E|COPYING|NOTICE|UNLICENSE)[^/]*' | sort | while read -r file; do
     hash=$(sha256sum <"$file" | cut -c 1-16)
     [ -f "$texts/$hash.text" ] || cp "$file" "$texts/$hash.text"
     echo "$crate" >>"$texts/$hash.whose"

@@ -51,7 +51,7 @@ step deploy tests/support/check-deploy.sh
 step tests cargo test --locked --workspace --all-features --no-fail-fast
 step browser node ui/e2e/run.mjs
 package() {
-  gateway/package/build.sh arm64 cross && gateway/package/build.sh amd64 dev &&
+  gateway/package/build.sh arm64 dev && gateway/package/build.sh amd64 dev &&
     BUILT_HERE=dev tests/support/package.sh target/package/*_amd64.deb target/package/*_arm64.deb
 }
 step package package
