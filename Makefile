@@ -1,6 +1,6 @@
 # The front door. `make demo` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-chaos test-mutants test-full bench package stages page setup clean
+.PHONY: help build demo test test-chaos test-influxd test-mutants test-full bench package stages page setup clean
 
 help:      ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 15
@@ -23,7 +23,13 @@ test-mutants: ## each rule taken out must turn the chaos test red
 	@tests/support/setup.sh test
 	@tests/support/mutants.sh
 
-test-full: test test-chaos test-mutants ## all of it
+test-influxd: ## the chaos test into a real InfluxDB, which is built for it
+	@tests/support/setup.sh test
+	@tests/support/influxd/build.sh
+	RETROTAP_INFLUXD=$(CURDIR)/target/tools/influxd/influxd \
+		cargo test --locked --workspace --all-features --test chaos
+
+test-full: test test-chaos test-influxd test-mutants ## all of it
 
 bench: build ## what this machine can carry, each figure beside its budget
 	target/release/retrotap bench

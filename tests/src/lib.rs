@@ -8,6 +8,7 @@ pub mod feeder;
 pub mod gateway;
 pub mod http;
 pub mod influx;
+pub mod influxd;
 pub mod kafka;
 pub mod lake;
 pub mod manager;

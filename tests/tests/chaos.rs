@@ -14,8 +14,6 @@ use retrotap_tests::chaos::chain::{Chain, GATEWAY, SITE};
 use retrotap_tests::chaos::history::found;
 use retrotap_tests::chaos::judge::judge;
 use retrotap_tests::chaos::script::script;
-use retrotap_tests::influx::Settings;
-use retrotap_tests::influx::store::Journal;
 
 /// Past the harness, which would keep to itself what a green test prints.
 macro_rules! say {
@@ -74,9 +72,13 @@ fn green(seed: u64) -> bool {
             path
         }
     };
-    say!("chaos: seed {seed}, {} s", length().as_secs());
     let stand_in = Path::new(env!("CARGO_BIN_EXE_influx-stand-in"));
     let mut chain = Chain::start(&folder_path, stand_in, MACHINES, seed);
+    say!(
+        "chaos: seed {seed}, {} s, into {}",
+        length().as_secs(),
+        chain.database()
+    );
     let began = Instant::now();
     while chain.points().unwrap_or(0) < 100 {
         chain.all_run();
@@ -111,8 +113,7 @@ fn green(seed: u64) -> bool {
     chain.stop_gateway();
     chain.all_run();
 
-    let bucket = &Settings::default().buckets[0];
-    let store = Journal::store(&chain.journal(), bucket).expect("the database's file");
+    let store = chain.content().expect("the database's files");
     let runs = chain.runs();
     let (entries, strange) = found(&store, SITE, GATEWAY);
     let verdict = judge(&runs, &entries);
@@ -131,10 +132,14 @@ fn green(seed: u64) -> bool {
         done.in_flight_max
     );
     say!(
-        "  {} messages in Kafka for {} entries, {} writes in the database changed nothing",
+        "  {} messages in Kafka for {} entries{}",
         wire.len(),
         names.len(),
-        store.counts().rewrites
+        match store.counts().rewrites {
+            // InfluxDB doesn't count them.
+            0 => String::new(),
+            writes => format!(", {writes} writes in the database changed nothing"),
+        }
     );
     match caught_up {
         Some(after) => say!(

@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::database::Database;
 use super::disk::Disk;
 use super::history::{Run, said_by};
 use super::script::{Act, LINKS, Link, Part};
 use crate::binary;
 use crate::certificates::{Authority, Pair, Validity};
 use crate::http::get_json;
-use crate::influx::Settings as Database;
+use crate::influx::{Settings, Store};
 use crate::kafka::Kafka;
 use crate::mosquitto::{Listener, Mosquitto};
 use crate::ports::free_port;
@@ -73,7 +74,6 @@ pub struct Chain {
     seed: u64,
     client: Pair,
     ca: PathBuf,
-    stand_in: PathBuf,
     children: BTreeMap<Part, Child>,
     broker: Mosquitto,
     broker_up: bool,
@@ -81,7 +81,7 @@ pub struct Chain {
     kafka_up: bool,
     proxies: BTreeMap<Link, Proxy>,
     page: u16,
-    database: u16,
+    database: Database,
     disk: Option<Disk>,
     disk_full_since: Option<Instant>,
     disk_freed: Option<Instant>,
@@ -93,7 +93,8 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Starts everything in `folder`; `stand_in` is the program of the database.
+    /// Starts everything in `folder`; `stand_in` is the database's program where
+    /// there is no real one.
     ///
     /// # Panics
     ///
@@ -108,13 +109,14 @@ impl Chain {
         let broker = Mosquitto::start(folder, &listener, "");
         let (publish, consume) = (free_port(), free_port());
         let kafka = Kafka::start_behind(folder, &[publish, consume]);
-        let database = free_port();
+        let database_port = free_port();
+        let database = Database::new(stand_in, folder, database_port);
         let proxies = BTreeMap::from([
             (Link::Uplink, Proxy::start(broker.port())),
             (Link::Subscribe, Proxy::start(broker.port())),
             (Link::Publish, Proxy::start_at(publish, kafka.behind(0))),
             (Link::Consume, Proxy::start_at(consume, kafka.behind(1))),
-            (Link::Write, Proxy::start(database)),
+            (Link::Write, Proxy::start(database_port)),
         ]);
         let mut done = Done::default();
         let disk = Disk::mount(&folder.join("spool"), DISK_MIB);
@@ -126,7 +128,7 @@ impl Chain {
             done.skipped
                 .push("steps of the clock: Debian's package faketime isn't there".to_owned());
         }
-        std::fs::write(folder.join("token"), Database::default().token).expect("written");
+        std::fs::write(folder.join("token"), Settings::default().token).expect("written");
         let obstacles = r#"[{"id":"person","kind":"sphere","center":[2.6,0.4,1.2],"radius":0.4}]"#;
         std::fs::write(folder.join("obstacles.json"), obstacles).expect("written");
         let mut chain = Self {
@@ -135,7 +137,6 @@ impl Chain {
             seed,
             client: authority.client("client", Validity::Valid),
             ca: authority.cert.clone(),
-            stand_in: stand_in.to_owned(),
             children: BTreeMap::new(),
             broker,
             broker_up: true,
@@ -408,17 +409,13 @@ impl Chain {
                 let influx = format!("http://127.0.0.1:{}", proxy(Link::Write));
                 let mut command = binary::lake_command(&["sink", "--kafka", &kafka]);
                 command
-                    .args(["--influx-url", &influx, "--org", &Database::default().org])
-                    .args(["--bucket", &Database::default().buckets[0]])
+                    .args(["--influx-url", &influx, "--org", &Settings::default().org])
+                    .args(["--bucket", &Settings::default().buckets[0]])
                     .arg("--token-file")
                     .arg(self.folder.join("token"));
                 command
             }
-            Part::Database => {
-                let mut command = Command::new(&self.stand_in);
-                command.arg(self.database.to_string()).arg(self.journal());
-                command
-            }
+            Part::Database => self.database.command(),
             Part::Broker | Part::Kafka => unreachable!("they start themselves"),
         }
     }
@@ -464,9 +461,24 @@ impl Chain {
         self.folder.join("spool/spool")
     }
 
-    /// The database's file, which outlives it.
-    pub fn journal(&self) -> PathBuf {
-        self.folder.join("database.journal")
+    /// All that the database holds, at the end: it is ended for that.
+    ///
+    /// # Errors
+    ///
+    /// Its files can't be read.
+    pub fn content(&mut self) -> Result<Store, String> {
+        let child = self.children.remove(&Part::Database);
+        self.database.clone().content(|| {
+            if let Some(mut child) = child {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+        })
+    }
+
+    /// What the database is.
+    pub fn database(&self) -> &'static str {
+        self.database.name()
     }
 
     /// Kafka, for counting.
@@ -496,8 +508,7 @@ impl Chain {
 
     /// Points in the database: the last number that it told, while it is down.
     pub fn points(&self) -> Option<u64> {
-        let counts = get_json(self.database, "/stand-in/counts")?;
-        counts[&Database::default().buckets[0]]["points"].as_u64()
+        self.database.points()
     }
 
     /// Records that were said and aren't in the database; all, while the database is down.

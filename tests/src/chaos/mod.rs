@@ -2,6 +2,7 @@
 //! and found ([`history`]), and who judges it ([`judge`]).
 
 pub mod chain;
+pub mod database;
 pub mod disk;
 pub mod history;
 pub mod judge;
