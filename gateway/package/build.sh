@@ -123,9 +123,11 @@ END
 chmod 644 "$root"/DEBIAN/{conffiles,control,md5sums}
 find "$root" -type d -exec chmod 755 {} +
 find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+quick=()
+[ "$profile" != dev ] || quick=(-z1)
 mkdir -p target/package
 deb=target/package/retrotap_${version}_$arch.deb
-dpkg-deb --root-owner-group -Zxz --build "$root" "$deb" >/dev/null
+dpkg-deb --root-owner-group -Zxz "${quick[@]}" --build "$root" "$deb" >/dev/null
 printf '%s: %d kB, installed %d kB, the program %d kB\n' "$deb" \
   $(($(stat -c %s "$deb") / 1000)) "$(du -k --apparent-size -s --exclude=DEBIAN "$root" | cut -f 1)" \
   $(($(stat -c %s "$root/usr/bin/retrotap") / 1000))
