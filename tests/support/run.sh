@@ -55,6 +55,7 @@ package() {
     BUILT_HERE=dev tests/support/package.sh target/package/*_amd64.deb target/package/*_arm64.deb
 }
 step package package
+mapfile -t -O ${#skipped[@]} skipped < <(sed -n 's/^skipped /package: /p' "$log/package.log")
 
 printf '\n── minutes\n'
 printf '%s\n' "${summary[@]}"
