@@ -254,7 +254,7 @@ impl Arm {
     fn place(&mut self, cycle: &Cycle) {
         self.chain
             .move_to(&cycle.values, &cycle.rates.unwrap_or_default());
-        let capsules = &self.capsules[..self.capsule_count];
+        let capsules = self.capsules.iter().take(self.capsule_count);
         for (place, Placeable { capsule, .. }) in self.placed.iter_mut().zip(capsules) {
             *place = capsule.placed(self.chain.link(capsule.link));
         }
@@ -268,8 +268,9 @@ impl Arm {
 
     fn look(&self, search: &mut Search<'_>, t_ns: i64) -> Option<Nearest> {
         let t_s = seconds(t_ns);
-        let obstacles = self.sightings().iter().map(|sighting| sighting.at(t_s));
-        nearest(&self.placed[..self.capsule_count], obstacles, search)
+        let obstacles = self.sightings().map(|sighting| sighting.at(t_s));
+        let placed = self.placed.get(..self.capsule_count).unwrap_or_default();
+        nearest(placed, obstacles, search)
     }
 
     /// Whether distances are judged at all.
@@ -285,14 +286,14 @@ impl Arm {
         &self.chain
     }
 
-    pub(crate) fn sightings(&self) -> &[Sighting] {
-        &self.sightings[..self.sighting_count]
+    pub(crate) fn sightings(&self) -> impl ExactSizeIterator<Item = &Sighting> {
+        self.sightings.iter().take(self.sighting_count)
     }
 
     /// The capsules where they are, each with its link.
     pub(crate) fn placed(&self) -> impl Iterator<Item = (usize, &Placed)> {
         let links = self.capsules.iter().map(|placeable| placeable.capsule.link);
-        links.zip(&self.placed[..self.capsule_count])
+        links.zip(&self.placed).take(self.capsule_count)
     }
 
     /// The velocity of a pair's closest point on the robot.

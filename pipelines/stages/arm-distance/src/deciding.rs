@@ -58,10 +58,7 @@ impl<'a> Search<'a> {
     pub(crate) fn new(arm: &'a Arm, axes_age_s: Option<f64>, t_s: f64, moving: bool) -> Self {
         let possible = axes_age_s.is_some()
             && arm.has_rule()
-            && !arm
-                .sightings()
-                .iter()
-                .any(|sighting| sighting.is_stale(t_s));
+            && !arm.sightings().any(|sighting| sighting.is_stale(t_s));
         let axes_age_s = axes_age_s.unwrap_or_default();
         let fastest = if possible { fastest(arm) } else { 0.0 };
         let fastest = PointSpeed {
@@ -113,7 +110,9 @@ impl Judge for Search<'_> {
         if !self.possible {
             return;
         }
-        let sighting = &self.arm.sightings()[obstacle];
+        let Some(sighting) = self.arm.sightings().nth(obstacle) else {
+            return;
+        };
         self.situation.approach = sighting.approach;
         self.situation.obstacle_age_s = sighting.age_s(self.t_s);
         // Where not even the fastest point has an answer, every pair is asked for its own.

@@ -90,17 +90,18 @@ pub fn nearest(
                 distance: distance(&closest, capsule.radius + obstacle.radius),
                 capsule: c,
                 obstacle: o,
+                radius: capsule.radius,
                 closest,
             };
             if found.distance < judged {
-                judge.take(&found.pair(capsules));
+                judge.take(&found.pair());
             }
             if found.distance < least {
                 best = Some(found);
             }
         }
     }
-    best.map(|found| found.pair(capsules))
+    best.map(|found| found.pair())
 }
 
 /// A pair whose points nobody has asked for yet.
@@ -108,13 +109,15 @@ struct Found {
     distance: Real,
     capsule: usize,
     obstacle: usize,
+    /// The capsule's.
+    radius: Real,
     closest: Closest,
 }
 
 impl Found {
-    fn pair(&self, capsules: &[Placed]) -> Nearest {
+    fn pair(&self) -> Nearest {
         let outward = outward(&self.closest);
-        let on_robot = self.closest.on_segment + outward * capsules[self.capsule].radius;
+        let on_robot = self.closest.on_segment + outward * self.radius;
         Nearest {
             distance: self.distance,
             capsule: self.capsule,

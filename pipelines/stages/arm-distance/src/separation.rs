@@ -269,7 +269,7 @@ impl Stopping {
     /// # Errors
     /// Where the speed doesn't rise, time or distance fall or are negative, or there are too many.
     pub fn push(&mut self, stop: Stop) -> Result<(), StopError> {
-        let rises = match self.stops[..self.count].last() {
+        let rises = match self.stops().last() {
             Some(before) => {
                 stop.speed_m_per_s > before.speed_m_per_s
                     && stop.time_s >= before.time_s
@@ -294,8 +294,11 @@ impl Stopping {
 
     /// The stop from a speed: that of the next speed up, since between two nothing was measured.
     fn from(&self, speed_m_per_s: f64) -> Option<&Stop> {
-        self.stops[..self.count]
-            .iter()
+        self.stops()
             .find(|stop| speed_m_per_s <= stop.speed_m_per_s)
+    }
+
+    fn stops(&self) -> impl Iterator<Item = &Stop> {
+        self.stops.iter().take(self.count)
     }
 }
