@@ -1,6 +1,6 @@
 # The front door. `make demo` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-chaos test-influxd test-mutants test-full lake-chart bench stages page setup clean
+.PHONY: help build demo test test-chaos test-influxd test-mutants test-full lake-chart bench bench-lake stages page setup clean
 
 help:      ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 15
@@ -43,6 +43,15 @@ test-full: test test-chaos test-influxd lake-chart test-mutants ## all of it
 
 bench: build ## what this machine can carry, each figure beside its budget
 	target/release/retrotap bench
+
+bench-lake: stages page ## the same from a line to the database, with real servers and beside peers
+	@tests/support/setup.sh test
+	@tests/support/peers.sh
+	RETROTAP_COMMIT=$$(git describe --always --dirty 2>/dev/null) \
+		cargo build --release --locked -p retrotap -p retrotap-lake -p retrotap-tests \
+		--bin retrotap --bin retrotap-lake --bin bench-lake
+	RETROTAP_BINARY=$(CURDIR)/target/release/retrotap RETROTAP_LAKE_BINARY=$(CURDIR)/target/release/retrotap-lake \
+		target/release/bench-lake
 
 setup:
 	@tests/support/setup.sh build
