@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { mockStatus } from '../../dev/mock-gateway.ts';
+import { mockStatus } from '../../dev/mock-status.ts';
 import { place, robotOf } from './robot.ts';
 
 const machine = () => mockStatus('running', 100).machines[0]!;
