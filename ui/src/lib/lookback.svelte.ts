@@ -75,7 +75,8 @@ export class LookBack {
     const [from_s, to_s] = this.window;
     const here = (this.past ?? this.loading) && at_s >= from_s && at_s <= to_s;
     if (here) return;
-    const end_s = Math.min(at_s + WINDOW_S / 2, now_s);
+    // The last minutes end now, as the live chart does: a scrubber must not jump under the finger.
+    const end_s = at_s >= now_s - WINDOW_S ? now_s : at_s + WINDOW_S / 2;
     await this.#read([end_s - WINDOW_S, end_s], machines, staleAfter_s);
   }
 

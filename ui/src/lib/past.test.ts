@@ -48,7 +48,7 @@ describe('looking back', () => {
       (records) => records.filter(({ t }) => elapsed(t) < 20 || elapsed(t) > 30),
     );
     const moment = silent.at(at(25));
-    expect(moment).toMatchObject({ state: 'unknown', known: false, axes: {} });
+    expect(moment).toMatchObject({ state: 'unknown', axes: {} });
     expect(moment.separation).toBeUndefined();
     const look = momentLook(mockCell('clear', 60, 0), moment);
     expect(look).toMatchObject({ state: 'unknown', stale: true, permit: 'unknown' });

@@ -41,8 +41,6 @@ export interface Moment {
   separation: Separation | undefined;
   separationAge_s: number | undefined;
   axes: Record<string, Fields>;
-  /** There is something to show. */
-  known: boolean;
 }
 
 /** A moment in the words that the page has for what is now; what the history doesn't keep is unknown. */
@@ -166,7 +164,6 @@ export class Past {
       separation: deciding?.separation,
       separationAge_s: deciding?.age_s,
       axes,
-      known: deciding !== undefined || Object.keys(axes).length > 0,
     };
   }
 
