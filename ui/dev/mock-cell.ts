@@ -4,10 +4,9 @@
  * Where the person stands follows from the margin that a scenario wants, so what is drawn, the
  * figures and the state belong together. Everything is a function of time, so there is a history.
  */
-import { poseOf } from '../src/lib/kinematics.ts';
+import { type PlacedCapsule, poseOf } from '../src/lib/kinematics.ts';
 import type {
   CellStatus,
-  Fields,
   GatewayRecord,
   Obstacle,
   RobotScene,
@@ -55,6 +54,7 @@ export function kr150(machine: string, x: number, yaw = 0): RobotScene {
   };
 }
 
+const ROBOT = kr150('robot-1', 0);
 const FENCE: Obstacle = { id: 'fence', kind: 'box', center: [-3.4, 0, 1], size: [0.1, 6, 2] };
 
 export function mockScene(scenario: Scenario): Scene {
@@ -117,9 +117,8 @@ function person(id: string, { x, y }: Upright, velocity: Vector): Obstacle {
 }
 
 /** The pair of a moving link and an upright person. */
-function nearest(robot: RobotScene, axes: Fields, at: Upright): Pair {
-  const pose = poseOf(robot, axes)!;
-  const pairs = pose.capsules.slice(1).map(({ name, a, b, radius }): Pair => {
+function nearest(links: readonly PlacedCapsule[], at: Upright): Pair {
+  const pairs = links.map(({ name, a, b, radius }): Pair => {
     const [onAxis, onPerson] = closest(a, b, [at.x, at.y, PERSON.low], [at.x, at.y, PERSON.high]);
     const between = minus(onPerson, onAxis);
     const length = Math.hypot(...between);
@@ -145,8 +144,8 @@ const plus = (a: Vector, b: Vector, by: number): Vector => [
 function closest(a: Vector, b: Vector, low: Vector, high: Vector): [Vector, Vector] {
   let best: [Vector, Vector] = [a, low];
   let least = Infinity;
-  for (let step = 0; step <= 24; step++) {
-    const on = plus(a, minus(b, a), step / 24);
+  for (let step = 0; step <= 16; step++) {
+    const on = plus(a, minus(b, a), step / 16);
     const off: Vector = [low[0], low[1], Math.min(high[2], Math.max(low[2], on[2]))];
     const length = Math.hypot(...minus(on, off));
     if (length < least) [best, least] = [[on, off], length];
@@ -162,10 +161,23 @@ export interface Moment {
   state: SeparationState;
 }
 
-/** How everything stands at one instant, `age_s` after the newest cycle. */
+const MOMENTS_MAX = 4000;
+const moments = new Map<string, Moment>();
+
+/** How everything stands at one instant. Several events tell of the same one. */
 export function momentAt(scenario: Scenario, at_s: number): Moment {
+  const key = `${scenario} ${at_s.toFixed(4)}`;
+  let moment = moments.get(key);
+  if (!moment) {
+    if (moments.size > MOMENTS_MAX) moments.clear();
+    moments.set(key, (moment = computed(scenario, at_s)));
+  }
+  return moment;
+}
+
+function computed(scenario: Scenario, at_s: number): Moment {
   const axes = mockAxes(at_s);
-  const robot = kr150('robot-1', 0);
+  const links = poseOf(ROBOT, axes)?.capsules.slice(1) ?? [];
   const robotSpeed = round(swing(at_s, 9, 0.25, 0.8), 4);
   const reaction = round(0.168 + swing(at_s, 3, 0, 0.02), 4);
   const terms = {
@@ -182,13 +194,13 @@ export function momentAt(scenario: Scenario, at_s: number): Moment {
   const away = (r: number): Upright => ({ x: r * Math.cos(direction), y: r * Math.sin(direction) });
   // Farther out is farther from the robot: halve until it fits.
   let [low, high] = [0.3, 9];
-  for (let step = 0; step < 26; step++) {
+  for (let step = 0; step < 16; step++) {
     const middle = (low + high) / 2;
-    if (nearest(robot, axes, away(middle)).distance_m < wanted_m) low = middle;
+    if (nearest(links, away(middle)).distance_m < wanted_m) low = middle;
     else high = middle;
   }
   const at = away(high);
-  const pair = nearest(robot, axes, at);
+  const pair = nearest(links, at);
   const margin_m = pair.distance_m - protective_m;
   const by = { x: swing(at_s, 38, -1.5, 4.4), y: 3.6 };
   const point = (name: string, place: Vector): [string, number][] =>
@@ -271,8 +283,9 @@ export function mockCell(scenario: Scenario, elapsed_s: number, since_s: number)
 /** When the state was last another one, in steps of cycles, as far as is worth looking. */
 function lastChange(scenario: Scenario, at_s: number): number {
   const { state } = momentAt(scenario, at_s);
-  for (let back_s = 0.5; back_s < 25; back_s += 0.5) {
-    if (momentAt(scenario, at_s - back_s).state !== state) return at_s - back_s + 0.5;
+  const step_s = 8 * CYCLE_S;
+  for (let back_s = step_s; back_s < 25; back_s += step_s) {
+    if (momentAt(scenario, at_s - back_s).state !== state) return at_s - back_s + step_s;
   }
   return at_s - 25;
 }

@@ -1,6 +1,6 @@
 /** The invented gateway's status: one robot (or two), and every state that the page has words for. */
 import type { MachineStatus, Status } from '../src/lib/status.ts';
-import { mockCell, momentAt } from './mock-cell.ts';
+import { CYCLE_S, mockCell, momentAt } from './mock-cell.ts';
 import { stamp } from './mock-time.ts';
 
 export const SCENARIOS = [
@@ -64,7 +64,7 @@ function machine(
   const age_s = 0.012 + elapsed_s - at_s;
   const starting = scenario === 'starting';
   const faulty = scenario === 'faults';
-  const records = starting ? {} : recordsAt(id, at_s, faulty);
+  const records = starting ? {} : recordsAt(id, scenario, at_s);
   const state =
     scenario === 'silent' || scenario === 'disconnected' || scenario === 'starting'
       ? scenario
@@ -98,12 +98,13 @@ function machine(
   };
 }
 
-function recordsAt(id: string, at_s: number, faulty: boolean): MachineStatus['records'] {
-  const cycle = Math.floor(at_s / 0.0656);
+function recordsAt(id: string, scenario: Scenario, at_s: number): MachineStatus['records'] {
+  const faulty = scenario === 'faults';
+  const cycle = Math.floor(at_s / CYCLE_S);
   const swing = (period_s: number, low: number, high: number): number =>
     low + ((high - low) * (1 - Math.cos((2 * Math.PI * at_s) / period_s))) / 2;
-  const { axes, separation, margin_m } = momentAt('running', at_s);
-  const before_m = momentAt('running', at_s - 0.1).margin_m;
+  const { axes, separation, margin_m } = momentAt(scenario, cycle * CYCLE_S);
+  const before_m = momentAt(scenario, (cycle - 1) * CYCLE_S).margin_m;
   const record = (name: string, module: string, fields: Record<string, number | string>) => ({
     v: 1,
     site: 'demo',
@@ -133,7 +134,7 @@ function recordsAt(id: string, at_s: number, faulty: boolean): MachineStatus['re
       distance_m: separation['distance_m']!,
       nearest_link: separation['deciding_link']!,
       nearest_obstacle: 'anna',
-      closing_speed_m_per_s: round((before_m - margin_m) / 0.1, 6),
+      closing_speed_m_per_s: round((before_m - margin_m) / CYCLE_S, 6),
     }),
     separation: record('separation', 'arm-distance@2.0.0', separation),
   };

@@ -19,6 +19,7 @@ import {
   HemisphereLight,
   LineBasicMaterial,
   LineSegments,
+  MOUSE,
   type Material,
   Matrix4,
   Mesh,
@@ -29,6 +30,7 @@ import {
   Quaternion,
   Scene as Space,
   SphereGeometry,
+  TOUCH,
   Vector3,
   WebGLRenderer,
 } from 'three';
@@ -137,8 +139,7 @@ export class View3d {
     this.#controls.addEventListener('change', () => this.draw());
     this.#controls.minDistance = 1;
     this.#controls.maxDistance = 30;
-    // One finger up and down is for the page, or a phone could not scroll past the picture.
-    canvas.style.touchAction = 'pan-y';
+    canvas.addEventListener('webglcontextrestored', () => this.draw());
     this.view('orbit');
   }
 
@@ -186,6 +187,9 @@ export class View3d {
     this.#camera = name === 'orbit' ? this.#perspective : this.#flat;
     this.#controls.object = this.#camera as PerspectiveCamera | OrthographicCamera;
     this.#controls.enableRotate = name === 'orbit';
+    // A flat picture is moved where the other one is turned.
+    this.#controls.mouseButtons.LEFT = name === 'orbit' ? MOUSE.ROTATE : MOUSE.PAN;
+    this.#controls.touches.ONE = name === 'orbit' ? TOUCH.ROTATE : TOUCH.PAN;
     this.#controls.maxPolarAngle = name === 'orbit' ? LOWEST_RAD : Math.PI;
     this.#controls.target.set(x, y, name === 'top' ? 0 : z);
     if (name === 'orbit') {
