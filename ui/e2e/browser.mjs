@@ -11,7 +11,7 @@ export const SIZES = /** @type {const} */ ([
 
 /** English words that no German sentence has; names that people or programs gave don't count. */
 const ENGLISH =
-  /\b(the|and|of|with|is|are|from|to|no|not|nothing|nobody|unknown|stale|running|distance|warning|clear|speed|robot stops|person|newest|last|frames?|axes|flange|cell|machines?|settings|events?|sign|past|since|ago)\b/gi;
+  /\b(the|and|of|with|is|are|from|to|no|not|nothing|nobody|unknown|stale|running|distance|warning|clear|speed|robot stops|newest|last|frames?|axes|flange|cell|machines?|settings|events?|sign|past|since|ago)\b/gi;
 /** What is shown as it stands in records and files. */
 const RAW = 'pre, code, script, style, [lang="en"], .gateway, .machine';
 

@@ -31,13 +31,14 @@ export type Happening =
 export function happenings(events: readonly GatewayEvent[]): Happening[] {
   return events
     .flatMap((event): Happening[] => {
-      const base = { at_s: seconds(event.t), machine: event.machine ?? '' };
       if (event.event === 'alarm') {
-        const { alarm, active, detail } = event;
-        return [{ kind: 'alarm', ...base, alarm, active, detail }];
+        const { t, machine = '', alarm, active, detail } = event;
+        return [{ kind: 'alarm', at_s: seconds(t), machine, alarm, active, detail }];
       }
       const transition = event.event === 'separation_state' && transitionOf(event.record);
-      return transition ? [{ kind: 'transition', ...base, transition }] : [];
+      if (!transition) return [];
+      const { t, machine } = event;
+      return [{ kind: 'transition', at_s: seconds(t), machine, transition }];
     })
     .sort((a, b) => b.at_s - a.at_s);
 }

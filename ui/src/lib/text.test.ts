@@ -14,10 +14,13 @@ function keys(words: object, at = ''): string[] {
   });
 }
 
+/** All words of more than one; of a function what it says besides its arguments. */
 function sentences(words: object): string[] {
-  return Object.values(words).flatMap((value) =>
-    typeof value === 'object' && value !== null ? sentences(value as object) : [String(value)],
-  );
+  return Object.values(words).flatMap((value: unknown): string[] => {
+    if (typeof value === 'object' && value !== null) return sentences(value);
+    const said = typeof value === 'function' ? String(value).split('=>')[1] : String(value);
+    return [(said ?? '').replace(/\$\{[^}]*\}/g, '')];
+  });
 }
 
 it('has the same keys in both languages', () => {
@@ -25,7 +28,9 @@ it('has the same keys in both languages', () => {
 });
 
 it('leaves no English sentence in the German words', () => {
-  const english = new Set(sentences(DICTIONARIES.en).filter((each) => each.includes(' ')));
+  const isSentence = (each: string): boolean => /[a-z] [a-z]/i.test(each);
+  const english = new Set(sentences(DICTIONARIES.en).filter(isSentence));
+  expect(english.size).toBeGreaterThan(50);
   expect(sentences(DICTIONARIES.de).filter((each) => english.has(each))).toEqual([]);
 });
 
