@@ -1,6 +1,6 @@
 # The front door. `make demo` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-chaos test-influxd test-mutants test-full lake-chart bench bench-lake stages page setup clean
+.PHONY: help build demo test test-chaos test-influxd test-mutants test-full lake-chart bench bench-lake package stages page setup clean
 
 help:      ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 15
@@ -52,6 +52,13 @@ bench-lake: stages page ## the same from a line to the database, with real serve
 		--bin retrotap --bin retrotap-lake --bin bench-lake
 	RETROTAP_BINARY=$(CURDIR)/target/release/retrotap RETROTAP_LAKE_BINARY=$(CURDIR)/target/release/retrotap-lake \
 		target/release/bench-lake
+
+package:   ## Debian packages for amd64 and arm64 in target/package, looked at as their users would
+	@tests/support/setup.sh package
+	@$(MAKE) --no-print-directory stages page
+	nice gateway/package/build.sh amd64
+	nice gateway/package/build.sh arm64
+	tests/support/package.sh target/package/*_amd64.deb target/package/*_arm64.deb
 
 setup:
 	@tests/support/setup.sh build

@@ -61,6 +61,7 @@ pub struct Gauge {
 
 #[derive(Debug)]
 struct Inner {
+    turns: AtomicU64,
     frames: AtomicU64,
     last_line_ns: AtomicU64,
     records: AtomicU64,
@@ -97,6 +98,7 @@ impl Gauge {
     pub fn new(rejected: Vec<String>, skipped: Vec<String>, errors: Vec<String>) -> Self {
         Self {
             inner: Arc::new(Inner {
+                turns: AtomicU64::new(0),
                 frames: AtomicU64::new(0),
                 last_line_ns: AtomicU64::new(u64::MAX),
                 records: AtomicU64::new(0),
@@ -111,6 +113,17 @@ impl Gauge {
                 }),
             }),
         }
+    }
+
+    /// The line's thread has come round once more, whether or not its machine says anything. It does
+    /// so at least every [`LINE_TURN_EVERY`](crate::config::limits::LINE_TURN_EVERY).
+    pub fn turn(&self) {
+        self.inner.turns.fetch_add(1, Relaxed);
+    }
+
+    /// How often it came round so far. A count that stands still is a thread that hangs.
+    pub fn turns(&self) -> u64 {
+        self.inner.turns.load(Relaxed)
     }
 
     /// A frame was found at that line time.

@@ -27,14 +27,29 @@ impl Gateway {
     ///
     /// It isn't up within ten seconds.
     pub fn start(folder: &Path, settings: &str, more: &[&str]) -> Self {
+        Self::start_as(folder, settings, more, |command| command)
+    }
+
+    /// The same by another command that is made of the usual one, such as a service manager's.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::start`].
+    pub fn start_as(
+        folder: &Path,
+        settings: &str,
+        more: &[&str],
+        make: impl FnOnce(Command) -> Command,
+    ) -> Self {
         let page = free_port();
         let (file, log) = (folder.join("retrotap.yaml"), folder.join("retrotap.log"));
         let settings = format!("{settings}\nweb: {{listen: \"127.0.0.1:{page}\"}}\n");
         std::fs::write(&file, settings).expect("the folder is there");
         let mut arguments = vec!["run", file.to_str().expect("UTF-8")];
         arguments.extend(more);
-        let child = binary::command(&arguments)
-            .env("XDG_CACHE_HOME", folder)
+        let mut command = binary::command(&arguments);
+        command.env("XDG_CACHE_HOME", folder);
+        let child = make(command)
             .stdout(File::create(folder.join("retrotap.out")).expect("the folder is there"))
             .stderr(File::create(&log).expect("the folder is there"))
             .spawn()
@@ -125,6 +140,11 @@ impl Gateway {
             .trim_end_matches(" kB")
             .parse()
             .expect("a number")
+    }
+
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ends it as a service manager does, and gives its exit code.

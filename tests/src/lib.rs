@@ -12,6 +12,7 @@ pub mod influx;
 pub mod influxd;
 pub mod kafka;
 pub mod lake;
+pub mod manager;
 pub mod mosquitto;
 pub mod ports;
 pub mod proxy;

@@ -50,15 +50,23 @@ step build cargo build --locked --workspace --all-features
 step deploy tests/support/check-deploy.sh
 step tests cargo test --locked --workspace --all-features --no-fail-fast
 step browser node ui/e2e/run.mjs
+package() {
+  gateway/package/build.sh arm64 dev && gateway/package/build.sh amd64 dev &&
+    BUILT_HERE=dev tests/support/package.sh target/package/*_amd64.deb target/package/*_arm64.deb
+}
+step package package
 
 printf '\n── minutes\n'
 printf '%s\n' "${summary[@]}"
 printf 'all together %d min\n' $(((SECONDS - started) / 60))
 for line in "${skipped[@]:-}"; do [ -z "$line" ] || printf 'skipped: %s\n' "$line"; done
 
-# `cargo test` prints one line per binary, the checks of docker/ and the browser tests a closing one: these
-# are their sum.
-sum() { grep -hoE "[0-9]+ $1" "$log/tests.log" "$log/deploy.log" "$log/browser.log" 2>/dev/null | awk '{n += $1} END {print n + 0}'; }
+# `cargo test` prints one line per binary; the checks of docker/, the browser and the package a closing one:
+# these are their sum.
+sum() {
+  local logs=("$log"/{tests,deploy,browser,package}.log)
+  grep -hoE "[0-9]+ $1" "${logs[@]}" 2>/dev/null | awk '{n += $1} END {print n + 0}'
+}
 failed=$(($(sum failed) > ${#failed_steps[@]} ? $(sum failed) : ${#failed_steps[@]}))
 [ ${#failed_steps[@]} -eq 0 ] || printf 'failed: %s\n' "${failed_steps[*]}"
 printf '%d passed, %d failed, %d skipped\n' "$(sum passed)" "$failed" ${#skipped[@]}

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what a build, or the tests, need beyond Rust, Node, Java and gcc.
 #   setup.sh build   a target for the stages (by rustup, else Debian's own Rust for WebAssembly)
-#   setup.sh test    that, a broker, Kafka, a time-series database, a clock to be set, a browser, a
+#   setup.sh package that, and a compiler, libraries and an emulator for arm64, lintian and debootstrap
+#   setup.sh test    all of it, a broker, Kafka, a time-series database, a clock to be set, a browser, a
 #                    dissector for captures, cargo-deny, and what judges docker/ and k8s/
 # Installs Debian packages as root or with sudo; where neither is possible it prints the line to run.
 set -euo pipefail
@@ -39,6 +40,13 @@ stage_target() {
   install_debian rustc-web cargo-web rust-web-src lld-22
 }
 
+arm64_target() {
+  install_debian gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
+  rustup target list --installed 2>/dev/null | grep -qx aarch64-unknown-linux-gnu && return 0
+  timeout 300 rustup target add aarch64-unknown-linux-gnu >/dev/null 2>&1 && return 0
+  install_debian rustc-web cargo-web rust-web-src
+}
+
 # Apache Kafka as its published jars, which Java runs as they are.
 kafka() {
   compgen -G 'target/tools/kafka/kafka_2.13-*.jar' >/dev/null && return 0
@@ -59,6 +67,11 @@ need_tool cc "install a C compiler, for Debian: apt-get install gcc libc6-dev"
 # The lake's Kafka client is librdkafka, compiled here with TLS; the tests have one too.
 install_debian libssl-dev pkg-config
 stage_target
+case ${1:-build} in package | test)
+  arm64_target
+  install_debian binutils lintian debootstrap systemd
+  ;;
+esac
 if [ "${1:-build}" = test ]; then
   install_debian mosquitto mosquitto-clients victoria-metrics faketime tshark chromium
   kafka

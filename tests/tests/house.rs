@@ -198,6 +198,10 @@ fn what_a_crate_is_for_stays_in_its_room() {
                 "lake/src/cli.rs",
             ],
         ),
+        (
+            "sd_notify::",
+            &["gateway/src/cli/service.rs", "gateway/src/port/store.rs"],
+        ),
         ("mqtt5::", &["gateway/src/demo_broker.rs"]),
         ("rusqlite::", &["gateway/src/spool/"]),
         ("urdf_rs::", &["gateway/src/robot/"]),

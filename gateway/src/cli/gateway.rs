@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::service::Pulse;
 use crate::capture::{Input as Captured, InputKind, ModuleUsed, PortLabel, Start};
 use crate::config;
 use crate::config::limits::INPUTS_PENDING_MAX;
@@ -78,6 +79,10 @@ pub struct MachinePlan {
 pub struct Gateway {
     /// Where the page is, if there is one.
     pub page: Option<SocketAddr>,
+    /// Its lines, for the watchdog.
+    pub pulses: Vec<Pulse>,
+    /// What the page shows.
+    pub status: watch::Receiver<Arc<Status>>,
     inputs: BTreeMap<Arc<str>, mpsc::Sender<Input>>,
     lines: Vec<Thread<()>>,
     tasks: Vec<JoinHandle<()>>,
@@ -127,15 +132,9 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
     let (stop_lines, stop_rest) = (CancellationToken::new(), CancellationToken::new());
     let board = Board::new();
 
-    let mut gateway = Gateway {
-        page,
-        inputs: BTreeMap::new(),
-        lines: Vec::new(),
-        tasks: Vec::new(),
-        spool: spool.clone(),
-        stop_lines: stop_lines.clone(),
-        stop_rest: stop_rest.clone(),
-    };
+    let mut inputs = BTreeMap::new();
+    let (mut lines, mut pulses) = (Vec::new(), Vec::new());
+    let mut tasks = Vec::new();
     let mut shown = Vec::new();
     let mut refused = Vec::new();
     for machine in plan.machines {
@@ -171,7 +170,11 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
                 .try_send(input.clone())
                 .map_err(|_| anyhow!("too many inputs to begin with"))?;
         }
-        gateway.inputs.insert(Arc::clone(&machine.id), sender);
+        inputs.insert(Arc::clone(&machine.id), sender);
+        pulses.push(Pulse {
+            machine: Arc::clone(&machine.id),
+            gauge: gauge.clone(),
+        });
         let beginning = beginning(&machine, &assembled)?;
         let recording = match &plan.record_dir {
             None => None,
@@ -204,12 +207,10 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
             adapter,
             machine.params,
         )?;
-        gateway
-            .lines
-            .push(supervise(live, make, gauge, stop_lines.clone())?);
+        lines.push(supervise(live, make, gauge, stop_lines.clone())?);
     }
 
-    if gateway.lines.is_empty() {
+    if lines.is_empty() {
         bail!("no machine can run:\n{}", refused.join("\n"));
     }
 
@@ -223,20 +224,20 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
             uplink_status,
             stop_rest.clone(),
         );
-        gateway.tasks.push(tokio::spawn(uplink));
+        tasks.push(tokio::spawn(uplink));
     }
     let mut look = Look {
         gateway: plan.gateway,
         simulated: plan.simulated,
         began: Instant::now(),
         shown,
-        spool,
+        spool: spool.clone(),
         uplink: uplink_seen,
         board,
     };
     let (status, seen) = watch::channel(Arc::new(look.take()));
     let stop = stop_rest.clone();
-    gateway.tasks.push(tokio::spawn(async move {
+    tasks.push(tokio::spawn(async move {
         let mut every = tokio::time::interval(LOOK_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -248,14 +249,24 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
         }
     }));
     if let Some(listener) = listener {
-        let stop = stop_rest.clone();
-        gateway.tasks.push(tokio::spawn(async move {
+        let (seen, stop) = (seen.clone(), stop_rest.clone());
+        tasks.push(tokio::spawn(async move {
             if let Err(error) = web::serve(listener, seen, stop).await {
                 tracing::error!(%error, "the page ended");
             }
         }));
     }
-    Ok(gateway)
+    Ok(Gateway {
+        page,
+        pulses,
+        status: seen,
+        inputs,
+        lines,
+        tasks,
+        spool,
+        stop_lines,
+        stop_rest,
+    })
 }
 
 impl Gateway {

@@ -17,6 +17,7 @@ pub mod record;
 pub mod replay;
 pub mod robot;
 pub mod run;
+pub mod service;
 pub mod signals;
 pub mod simulate;
 pub mod spool;

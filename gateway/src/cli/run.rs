@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{gateway, plan, signals};
+use super::{gateway, plan, service, signals};
+use crate::port::{PortSpec, store};
 
 /// Runs the gateway until Ctrl-C or SIGTERM.
 ///
@@ -51,7 +52,13 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
-    let gateway = gateway::start(plan::plan(&settings, args.record, args.oracle)?).await?;
+    let plan = plan::plan(&settings, args.record, args.oracle)?;
+    let ports = plan.machines.iter().flat_map(|machine| &machine.ports);
+    store::begin(ports.filter_map(|port| match port {
+        PortSpec::Serial(path) => Some(path.as_path()),
+        PortSpec::Tcp(_) => None,
+    }));
+    let gateway = gateway::start(plan).await?;
     tracing::info!(
         site = %settings.site,
         gateway = %settings.gateway,
@@ -59,8 +66,12 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         page = gateway.page.map(|page| format!("http://{page}/")),
         "running; distances are advisory, this is not a safety function"
     );
-    signals::interrupted().await;
+    tokio::select! {
+        () = signals::interrupted() => {}
+        () = service::attend(gateway.pulses.clone(), gateway.status.clone()) => {}
+    }
     tracing::info!("stopping");
+    service::stopping();
     gateway.stop().await;
     Ok(ExitCode::SUCCESS)
 }

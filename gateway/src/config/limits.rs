@@ -48,6 +48,14 @@ pub const LINE_RESTART_PAUSE_MIN: Duration = Duration::from_millis(100);
 /// Longest pause before a line begins again. A line that ran for longer begins with the short one.
 pub const LINE_RESTART_PAUSE_MAX: Duration = Duration::from_secs(10);
 
+/// How long a line's thread may sleep before it shows that it still turns. The service manager's
+/// watchdog can't be shorter than a few of these; more often would only wake a battery.
+pub const LINE_TURN_EVERY: Duration = Duration::from_secs(1);
+
+/// A line that hasn't turned for this long hangs, and the log says so. Nothing in its loop may take
+/// even a tenth of it.
+pub const LINE_HANGS_AFTER: Duration = Duration::from_secs(5);
+
 /// A name that becomes a level of an MQTT topic and a tag in the lake.
 pub const NAME_BYTES_MAX: usize = 64;
 
@@ -216,6 +224,10 @@ const _: () = {
     assert!(
         TAIL_BYTES_MIN >= turn_bytes as u64,
         "one turn must fit into the tail"
+    );
+    assert!(
+        LINE_HANGS_AFTER.as_millis() >= 3 * LINE_TURN_EVERY.as_millis(),
+        "a turn may be late on a busy machine"
     );
     assert!(TAIL_SYNC_BYTES < TAIL_BYTES_MIN && TAIL_BYTES_MIN <= TAIL_BYTES_MAX);
     // Two files of the tail, a log that holds a whole job, a job's spare room, and as much again.

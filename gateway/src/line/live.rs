@@ -15,7 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Input, Line, Oracle, Output, Recording};
 use crate::capture::{Input as Captured, InputKind};
-use crate::config::limits::{CLOCK_ASKED_EVERY_NS, LINE_RESTART_PAUSE_MAX, LINE_RESTART_PAUSE_MIN};
+use crate::config::limits::{
+    CLOCK_ASKED_EVERY_NS, LINE_RESTART_PAUSE_MAX, LINE_RESTART_PAUSE_MIN, LINE_TURN_EVERY,
+};
 use crate::gauge::Gauge;
 use crate::port::{Happened, Keeper, LineClock, PortError, PortSpec, clock_state, first};
 use crate::spool::Intake;
@@ -82,13 +84,29 @@ pub fn supervise(
             }
             tracing::error!(machine = %live.machine, why, ?pause, "the line stopped and begins again");
             gauge.set(LineState::Failed, &why, live.clock.now().wall_ns);
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(LINE_RESTART_PAUSE_MAX);
-            if shutdown.is_cancelled() {
+            if !rest(pause, &gauge, &shutdown) {
                 return;
             }
+            pause = (pause * 2).min(LINE_RESTART_PAUSE_MAX);
         }
     })
+}
+
+/// Sleeps between two tries, in steps, because a thread that waits to try again doesn't hang. False:
+/// there is to be no other try.
+fn rest(pause: Duration, gauge: &Gauge, shutdown: &CancellationToken) -> bool {
+    let until = std::time::Instant::now() + pause;
+    loop {
+        gauge.turn();
+        if shutdown.is_cancelled() {
+            return false;
+        }
+        let left = until.saturating_duration_since(std::time::Instant::now());
+        if left.is_zero() {
+            return true;
+        }
+        std::thread::sleep(left.min(LINE_TURN_EVERY));
+    }
 }
 
 /// Runs the line until `shutdown`. Ports that go away are looked for until they are back.
@@ -105,6 +123,7 @@ pub async fn run(line: &mut Line, live: &mut Live, shutdown: &CancellationToken)
     }
 
     loop {
+        watch.gauge.turn();
         let wake = watch.wake(line);
         tokio::select! {
             // A frame that is there goes before everything else.
@@ -236,7 +255,7 @@ impl Watch {
         }
     }
 
-    /// When the line has to look up even if nothing comes.
+    /// When the line has to look up even if nothing comes, were it only to show that it can.
     fn wake(&self, line: &Line) -> Instant {
         let silent_ns = self.fresh_ns.saturating_add(self.stale_after_ns);
         let now_ns = self.clock.now().line_ns;
@@ -248,7 +267,7 @@ impl Watch {
         };
         let at_ns = line.idle_at_ns().unwrap_or(u64::MAX).min(silent_ns);
         let ahead = Duration::from_nanos(at_ns.saturating_sub(now_ns));
-        Instant::now() + ahead.min(Duration::from_secs(3600)) + Duration::from_millis(1)
+        Instant::now() + ahead.min(LINE_TURN_EVERY) + Duration::from_millis(1)
     }
 
     fn bytes(&mut self, chunk: &Chunk) {

@@ -21,6 +21,7 @@ mod parmrk;
 pub mod pty;
 pub mod replay;
 pub mod serial;
+pub mod store;
 pub mod tcp;
 
 use std::fmt;
@@ -188,7 +189,8 @@ enum Source {
 
 impl Port {
     /// Opens a machine's `index`-th port. Bytes that wait there from before are thrown away: nobody
-    /// knows when they came.
+    /// knows when they came. Only those of a device that was held open ([`store`]) are read, because
+    /// nobody else had it in between.
     ///
     /// # Errors
     /// Everything but [`PortError::Over`] and [`PortError::Capture`].

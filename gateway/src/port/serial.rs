@@ -7,11 +7,14 @@
 //! Opening raises DTR and RTS, which the kernel does before any program can ask it not to: a
 //! passive tap wires receive and ground only.
 //!
+//! A device that the service manager held open over a restart ([`super::store`]) is taken over with
+//! what the kernel took in meanwhile. The times of those bytes are those of reading them.
+//!
 //! Doesn't do: guess. A device that can't do the rate is refused.
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -22,11 +25,11 @@ use rustix::termios::{
     SpecialCodeIndex,
 };
 use tokio::io::AsyncReadExt;
-use tokio_serial::SerialStream;
+use tokio_serial::{SerialPort as _, SerialStream};
 
 use super::driver::{self, Overruns};
 use super::parmrk::Decoder;
-use super::{CHUNK_BYTES_MAX, LineClock, PortError, list};
+use super::{CHUNK_BYTES_MAX, LineClock, PortError, list, store};
 use crate::words::{Chunk, Mark};
 
 /// A serial device that is listened to.
@@ -37,6 +40,8 @@ pub struct Serial {
     decoder: Decoder,
     overruns: Overruns,
     raw: Box<[u8; CHUNK_BYTES_MAX]>,
+    /// For as long as this reads, nobody else here does.
+    _lease: Option<store::Lease>,
 }
 
 impl Serial {
@@ -46,7 +51,14 @@ impl Serial {
     /// [`PortError::NotThere`], [`PortError::NotATty`], [`PortError::Denied`],
     /// [`PortError::InUse`], [`PortError::Refused`].
     pub fn open(path: &Path, settings: SerialSettings) -> Result<Serial, PortError> {
-        let stream = open_stream(path, settings)?;
+        let (stream, lease) = match store::take(path) {
+            Some((held, lease)) => (take_over(held, path, settings)?, Some(lease)),
+            None => {
+                let stream = open_stream(path, settings)?;
+                let lease = store::keep(path, tty(&stream));
+                (stream, lease)
+            }
+        };
         let overruns = Overruns::new(tty(&stream));
         Ok(Serial {
             stream,
@@ -54,6 +66,7 @@ impl Serial {
             decoder: Decoder::new(settings.parity),
             overruns,
             raw: Box::new([0; CHUNK_BYTES_MAX]),
+            _lease: lease,
         })
     }
 
@@ -108,41 +121,79 @@ fn mark_overrun(chunk: &mut Chunk) {
 /// # Errors
 /// As [`Serial::open`].
 pub fn open_stream(path: &Path, settings: SerialSettings) -> Result<SerialStream, PortError> {
-    let metadata = fs::metadata(path).map_err(|error| match error.kind() {
-        io::ErrorKind::PermissionDenied => PortError::Denied(path.to_owned()),
-        _ => PortError::NotThere(path.to_owned()),
-    })?;
+    let metadata = metadata_of(path)?;
     if !metadata.file_type().is_char_device() {
         return Err(PortError::NotATty(path.to_owned()));
     }
-    let refused = |message: String| PortError::Refused {
-        path: path.to_owned(),
-        message,
-    };
-    let (data_bits, stop_bits) = format(settings).map_err(|message| refused(message.into()))?;
-    let parity = match settings.parity {
-        Parity::None => tokio_serial::Parity::None,
-        Parity::Even => tokio_serial::Parity::Even,
-        Parity::Odd => tokio_serial::Parity::Odd,
-    };
+    let (data_bits, stop_bits) = format(settings).map_err(|message| refused(path, message))?;
     let builder = tokio_serial::new(path.to_string_lossy(), settings.baud)
         .data_bits(data_bits)
-        .parity(parity)
+        .parity(parity(settings))
         .stop_bits(stop_bits)
         .flow_control(tokio_serial::FlowControl::None);
     let stream = SerialStream::open(&builder).map_err(|error| opening(path, &error))?;
-    finish(&stream, settings, is_pseudo_terminal(&metadata)).map_err(|error| {
-        refused(match error {
-            Unfinished::System(error) => error.to_string(),
-            Unfinished::Baud(set) => format!("it can't do {} baud, only {set}", settings.baud),
-        })
-    })?;
+    let done = finish(&stream, settings, is_pseudo_terminal(&metadata)).and_then(|()| {
+        rustix::termios::tcflush(tty(&stream), QueueSelector::IFlush)?;
+        Ok(())
+    });
+    done.map_err(|error| refused(path, error.message(settings)))?;
     Ok(stream)
+}
+
+/// Goes on with a device that was never closed. All is set again: the settings may be others now. What
+/// waits in it is left there.
+#[allow(unsafe_code)]
+fn take_over(
+    held: OwnedFd,
+    path: &Path,
+    settings: SerialSettings,
+) -> Result<SerialStream, PortError> {
+    let pseudo_terminal = is_pseudo_terminal(&metadata_of(path)?);
+    let (data_bits, stop_bits) = format(settings).map_err(|message| refused(path, message))?;
+    // SAFETY: the descriptor is given up here and owned by the port from now on.
+    let port = unsafe { serialport::TTYPort::from_raw_fd(held.into_raw_fd()) };
+    let set = || -> tokio_serial::Result<SerialStream> {
+        let mut stream = SerialStream::try_from(port)?;
+        stream.set_baud_rate(settings.baud)?;
+        stream.set_data_bits(data_bits)?;
+        stream.set_parity(parity(settings))?;
+        stream.set_stop_bits(stop_bits)?;
+        Ok(stream)
+    };
+    let stream = set().map_err(|error| refused(path, error.to_string()))?;
+    finish(&stream, settings, pseudo_terminal)
+        .map_err(|error| refused(path, error.message(settings)))?;
+    let waiting_bytes = rustix::io::ioctl_fionread(tty(&stream)).unwrap_or(0);
+    tracing::info!(port = %path.display(), waiting_bytes, "taken over as it was left");
+    Ok(stream)
+}
+
+fn metadata_of(path: &Path) -> Result<fs::Metadata, PortError> {
+    fs::metadata(path).map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => PortError::Denied(path.to_owned()),
+        _ => PortError::NotThere(path.to_owned()),
+    })
+}
+
+fn refused(path: &Path, message: impl Into<String>) -> PortError {
+    PortError::Refused {
+        path: path.to_owned(),
+        message: message.into(),
+    }
 }
 
 enum Unfinished {
     System(rustix::io::Errno),
     Baud(u32),
+}
+
+impl Unfinished {
+    fn message(&self, settings: SerialSettings) -> String {
+        match self {
+            Unfinished::System(error) => error.to_string(),
+            Unfinished::Baud(set) => format!("it can't do {} baud, only {set}", settings.baud),
+        }
+    }
 }
 
 impl From<rustix::io::Errno> for Unfinished {
@@ -182,8 +233,15 @@ fn finish(
         // `tokio-serial` holds too, is enough between programs that ask for it.
         rustix::termios::ioctl_tiocnxcl(tty)?;
     }
-    rustix::termios::tcflush(tty, QueueSelector::IFlush)?;
     Ok(())
+}
+
+fn parity(settings: SerialSettings) -> tokio_serial::Parity {
+    match settings.parity {
+        Parity::None => tokio_serial::Parity::None,
+        Parity::Even => tokio_serial::Parity::Even,
+        Parity::Odd => tokio_serial::Parity::Odd,
+    }
 }
 
 /// The number of bits in `tokio-serial`'s words.

@@ -153,7 +153,12 @@ fn cargo(root: &Path, build_folder: &Path, stages: &[Stage]) -> Result<()> {
     if stages.is_empty() {
         return Ok(());
     }
-    let mut cargo = toolchain()?;
+    let (mut cargo, mut flags) = toolchain()?;
+    // A module is shipped: where it was built is nobody's business.
+    for (folder, name) in [(root, "retrotap"), (build_folder, "stages-build")] {
+        flags.push(format!("--remap-path-prefix={}={name}", folder.display()));
+    }
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
     cargo.current_dir(root);
     cargo.args([
         "build",
@@ -173,15 +178,15 @@ fn cargo(root: &Path, build_folder: &Path, stages: &[Stage]) -> Result<()> {
     run(&mut cargo)
 }
 
-/// A cargo that can build for [`TARGET`].
-fn toolchain() -> Result<Command> {
+/// A cargo that can build for [`TARGET`], and what its compiler has to be told.
+fn toolchain() -> Result<(Command, Vec<String>)> {
     // The cargo that runs this, and the compiler beside it: rustup's proxies would ask the environment.
     let cargo = env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from);
     let rustc = cargo.with_file_name("rustc");
     if has_target(&rustc) {
         let mut command = clean(&cargo);
         command.env("RUSTC", rustc);
-        return Ok(command);
+        return Ok((command, Vec::new()));
     }
     let debian = Path::new("/usr/bin/cargo");
     let linker = linker();
@@ -194,8 +199,7 @@ fn toolchain() -> Result<Command> {
         command
             .env("RUSTC", "/usr/bin/rustc")
             .env("RUSTC_BOOTSTRAP", "1");
-        command.env("RUSTFLAGS", format!("-Clinker={}", linker.display()));
-        return Ok(command);
+        return Ok((command, vec![format!("-Clinker={}", linker.display())]));
     }
     Err(format!("no toolchain for {TARGET}: run `rustup target add {TARGET}`, or on Debian `apt-get install rustc-web cargo-web rust-web-src lld-22`").into())
 }
