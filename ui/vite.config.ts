@@ -5,7 +5,10 @@ import { type Plugin, defineConfig } from 'vite';
 import { mockGateway } from './dev/mock-gateway.ts';
 
 /** What ends up in the page and came from others. */
-const PACKAGES_INSIDE = ['svelte', 'uplot', '@fontsource/b612'];
+const PACKAGES_INSIDE = ['svelte', 'three', 'uplot', '@fontsource/b612'];
+
+/** All that a first visit loads, chunks that come later included: a panel hangs on a slow Pi. */
+const FIRST_LOAD_BYTES_MAX = 400_000;
 
 /** Their licences ask to travel along. */
 function licences(): Plugin {
@@ -27,18 +30,31 @@ function licences(): Plugin {
   };
 }
 
-/** A `.gz` beside each text file: the gateway sends it as it is and never compresses anything. */
+/**
+ * A `.gz` beside each text file: the gateway sends it as it is and never compresses anything. Fails
+ * where all of it together is more than a first visit may load.
+ */
 function packed(): Plugin {
   return {
     name: 'packed',
     apply: 'build',
     enforce: 'post',
     generateBundle(_options, bundle) {
+      let total = 0;
       for (const [fileName, file] of Object.entries(bundle)) {
+        const plain = file.type === 'chunk' ? file.code : file.source;
+        if (/\.woff2$/.test(fileName)) total += plain.length;
         if (!/\.(js|css|html|svg)$/.test(fileName)) continue;
-        const source = gzipSync(file.type === 'chunk' ? file.code : file.source, { level: 9 });
+        const source = gzipSync(plain, { level: 9 });
+        total += source.length;
         this.emitFile({ type: 'asset', fileName: `${fileName}.gz`, source });
       }
+      if (total > FIRST_LOAD_BYTES_MAX) {
+        this.error(
+          `a first visit loads ${total} bytes, at most ${FIRST_LOAD_BYTES_MAX} are allowed`,
+        );
+      }
+      this.info(`a first visit loads ${total} bytes`);
     },
   };
 }

@@ -89,3 +89,32 @@ fn the_chain_of_the_kr_150_2_reaches_its_flange_at_zero() {
     let links: Vec<f64> = capsules.rows.iter().map(|row| row.values[0]).collect();
     assert_eq!(links, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
 }
+
+#[test]
+fn every_robot_has_both_tables_and_says_where_they_come_from() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("robots");
+    let mut robots = 0;
+    for path in fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+    {
+        let mut kinds = Vec::new();
+        for file in fs::read_dir(&path).unwrap() {
+            let name = file.unwrap().file_name().into_string().unwrap();
+            let Some(stem) = name.strip_suffix(".csv") else {
+                continue;
+            };
+            let table = read(&path.join(&name), tables::parse_csv);
+            let columns = if stem.ends_with(".chain") { 11 } else { 8 };
+            assert_eq!(table.columns.len(), columns, "{name}");
+            kinds.push(stem.split('.').next_back().unwrap().to_owned());
+        }
+        kinds.sort();
+        assert_eq!(kinds, ["capsules", "chain"], "{}", path.display());
+        let readme = fs::read_to_string(path.join("README.md")).unwrap();
+        assert!(readme.contains("| source |"), "{}", path.display());
+        robots += 1;
+    }
+    assert!(robots >= 2);
+}

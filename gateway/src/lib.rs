@@ -14,6 +14,7 @@ pub mod gauge;
 pub mod line;
 pub mod modules;
 pub mod port;
+pub mod robot;
 pub mod simulate;
 pub mod spool;
 pub mod time;

@@ -32,6 +32,7 @@ use retrotap_host::{
     Verdict,
 };
 
+use crate::cell::obstacles::Seen;
 use crate::gauge::Gauge;
 use crate::modules::assemble::{Assembled, OBSTACLES};
 use crate::spool::Fields;
@@ -242,7 +243,10 @@ impl Line {
         self.idle(at, sink);
         match input {
             Input::Obstacles(snapshot) => match &self.obstacles_stage {
-                Some(stage) => self.pipeline.set_table(stage, OBSTACLES, &snapshot.table()),
+                Some(stage) => {
+                    let table = snapshot.table(Seen::Standing);
+                    self.pipeline.set_table(stage, OBSTACLES, &table)
+                }
                 None => Ok(()),
             },
             Input::Parameter(Parameter { stage, name, value }) => {

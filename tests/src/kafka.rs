@@ -137,6 +137,15 @@ impl Kafka {
         self.behind[index]
     }
 
+    /// Its process.
+    ///
+    /// # Panics
+    ///
+    /// It doesn't run.
+    pub fn process(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
     /// Kills it as a power cut of its process would: what the kernel has stays.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

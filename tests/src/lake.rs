@@ -127,6 +127,11 @@ impl Lake {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills it as a power cut of its process would.
     pub fn kill(&mut self) {
         let _ = self.child.kill();

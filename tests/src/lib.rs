@@ -1,6 +1,7 @@
 //! End to end tests: real ports, real servers, a real browser.
 
 pub mod apart;
+pub mod bench;
 pub mod binary;
 pub mod certificates;
 pub mod chaos;

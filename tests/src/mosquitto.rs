@@ -96,6 +96,15 @@ impl Mosquitto {
         }
     }
 
+    /// Its process.
+    ///
+    /// # Panics
+    ///
+    /// It doesn't run.
+    pub fn process(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
     /// Kills it as a power cut would.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

@@ -133,6 +133,7 @@ fn rooms_of_the_gateway_know_the_words_and_not_each_other() {
         ("web", &[]),
         ("cell", &[]),
         ("modules", &[]),
+        ("robot", &[]),
         ("config", &["cell"]),
         ("gauge", &[]),
         ("simulate", &["port", "cell"]),
@@ -203,6 +204,7 @@ fn what_a_crate_is_for_stays_in_its_room() {
         ),
         ("mqtt5::", &["gateway/src/demo_broker.rs"]),
         ("rusqlite::", &["gateway/src/spool/"]),
+        ("urdf_rs::", &["gateway/src/robot/"]),
         ("axum::", &["gateway/src/web/", "lake/src/health.rs"]),
         (
             "retrotap_stage_",

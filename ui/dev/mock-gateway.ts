@@ -1,26 +1,15 @@
 /**
- * An invented gateway behind the development server: one robot (or two) that moves on a smooth
- * path, and every state that the page has words for. `/mock/<scenario>` switches.
+ * An invented gateway behind the development server. `/mock/<scenario>` switches what it shows; the
+ * user is `anna`, her password `robots walk softly`, the claim code `ABCD-1234`.
  *
  * It answers with the same security headers as the gateway, so what the policy refuses is seen here.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Connect, Plugin } from 'vite';
-import type { MachineStatus, Status } from '../src/lib/status.ts';
-
-export const SCENARIOS = [
-  'running',
-  'faults',
-  'silent',
-  'stale',
-  'disconnected',
-  'starting',
-  'refused',
-  'two',
-  'none',
-  'frozen',
-] as const;
-export type Scenario = (typeof SCENARIOS)[number];
+import type { Status } from '../src/lib/status.ts';
+import { mockHistory, mockScene } from './mock-cell.ts';
+import { SCENARIOS, type Scenario, mockStatus } from './mock-status.ts';
+import { elapsed, stamp } from './mock-time.ts';
 
 const SECURITY_HEADERS = {
   'content-security-policy':
@@ -29,30 +18,194 @@ const SECURITY_HEADERS = {
   'referrer-policy': 'no-referrer',
 };
 
-const EVENT_MS = 66;
-const LIMITS = [185, 146, 155, 350, 125, 350];
+/** Thirty a second, as fast as a gateway ever speaks. */
+const EVENT_MS = 33;
+const USER = { user: 'anna', role: 'admin', csrf: 'c5f1' } as const;
+const PASSWORD = 'robots walk softly';
+const CODE = 'ABCD-1234';
+/** How far back events are made up. */
+const EVENTS_S = 300;
+
+const SETTINGS = {
+  site: 'aachen',
+  gateway: 'cell-3',
+  machines: [{ id: 'robot-1', adapter: 'kuka-krc2', port: '/dev/serial/by-id/usb-FTDI-port0' }],
+  cells: [
+    {
+      id: 'press-line',
+      robots: [
+        {
+          machine: 'robot-1',
+          base_pose: { xyz: ['0 m', '0 m', '0 m'], rpy: ['0 deg', '0 deg', '0 deg'] },
+          tool_capsules: 'none',
+        },
+      ],
+      separation: {
+        human_speed: '1.6 m/s',
+        robot: { speed: 'measured', max_acceleration: '4 m/s2' },
+        stopping: { time: '350 ms', distance: '0.24 m' },
+        latency: { sensor: '80 ms', stop_signal: '20 ms', gateway: '5 ms' },
+        intrusion: '0.2 m',
+        uncertainty: { person: '0.1 m', robot: '0.05 m' },
+        warn_margin: '0.5 m',
+      },
+      obstacles: { source: 'mqtt', time_to_live: '300 ms' },
+      permit: { serial_write: { machine: 'robot-1', bytes: '55', every: '50 ms' } },
+    },
+  ],
+  uplink: { mqtt: { url: 'mqtts://broker.plant.example:8883' }, release_on: 'lake' },
+  spool: { path: '/var/lib/retrotap/spool', max_bytes: '2 GiB', sync_every: '1 s' },
+  web: { listen: '0.0.0.0:8443' },
+};
+
+class Mock {
+  readonly #began = Date.now();
+  /** When which scenario began, in order. */
+  #scenarios: [since_s: number, scenario: Scenario][] = [[-1e9, 'running']];
+  #signedIn = false;
+  #claimed = false;
+
+  get #now_s(): number {
+    return (Date.now() - this.#began) / 1000;
+  }
+
+  get #scenario(): Scenario {
+    return this.#scenarios.at(-1)![1];
+  }
+
+  status(): Status | undefined {
+    const [since_s, scenario] = this.#scenarios.at(-1)!;
+    if (scenario === 'frozen') return undefined;
+    return mockStatus(scenario, this.#now_s, Math.max(0, since_s));
+  }
+
+  change(scenario: Scenario): void {
+    this.#scenarios.push([this.#now_s, scenario]);
+    this.#signedIn = false;
+    this.#claimed = scenario === 'login';
+  }
+
+  get mayLook(): boolean {
+    return !this.#claimed || this.#signedIn;
+  }
+
+  /** The answer: a status and JSON. */
+  async answer(method: string, url: URL, body: () => Promise<unknown>): Promise<[number, unknown]> {
+    const path = url.pathname.replace('/api/v1/', '');
+    if (this.#scenario === 'old-gateway' && path !== 'status') return problem(404, 'Not Found');
+    if (path === 'session' || path === 'claim') return this.#session(method, path, await body());
+    if (!this.mayLook) return problem(401, 'Sign in first.');
+    const limit = Number(url.searchParams.get('limit') ?? 100);
+    switch (path) {
+      case 'status':
+        return [200, this.status()];
+      case 'settings':
+        return [200, SETTINGS];
+      case 'audit':
+        return this.#signedIn ? [200, { entries: audit() }] : problem(401, 'Sign in first.');
+      case 'events':
+        return [200, { events: this.#events().slice(-limit), more: false }];
+      case 'history':
+        return [200, this.#history(url.searchParams)];
+      default:
+        return /^cells\/[^/]+\/scene$/.test(path)
+          ? [200, mockScene(this.#scenario)]
+          : problem(404, 'There is no such page.');
+    }
+  }
+
+  #session(method: string, path: string, body: unknown): [number, unknown] {
+    const { user, password, code } = (body ?? {}) as Record<string, string | undefined>;
+    if (path === 'claim') {
+      if (code !== CODE) return problem(403, 'The claim code is wrong.');
+      this.#claimed = this.#signedIn = true;
+    } else if (method === 'POST') {
+      if (user !== USER.user || password !== PASSWORD) return problem(401, 'Wrong.');
+      this.#signedIn = true;
+    } else if (method === 'DELETE') {
+      this.#signedIn = false;
+      return [204, undefined];
+    }
+    return [200, { claimed: this.#claimed, ...(this.#signedIn ? USER : {}) }];
+  }
+
+  readonly #scenarioAt = (at_s: number): Scenario =>
+    this.#scenarios.findLast(([since_s]) => since_s <= at_s)?.[1] ?? 'running';
+
+  #events(): unknown[] {
+    const now_s = this.#now_s;
+    const records = mockHistory(this.#scenarioAt, 'separation_state', now_s - EVENTS_S, now_s);
+    const transitions = records.map((record) => ({
+      event: 'separation_state',
+      t: record.t,
+      machine: record.machine,
+      record,
+    }));
+    const alarm = {
+      event: 'alarm',
+      t: stamp(now_s - EVENTS_S - 60),
+      machine: 'robot-1',
+      alarm: 'line_silent',
+      active: false,
+      detail: 'Frames come again after 4.2 s.',
+    };
+    return [alarm, ...transitions];
+  }
+
+  #history(query: URLSearchParams): unknown {
+    const to_s = Math.min(this.#now_s, elapsed(query.get('to') ?? stamp(this.#now_s)));
+    const from_s = Math.max(to_s - 600, elapsed(query.get('from') ?? stamp(to_s - 180)));
+    const records = mockHistory(this.#scenarioAt, query.get('record') ?? '', from_s, to_s);
+    const limit = Number(query.get('limit') ?? 1000);
+    return { records: records.slice(-limit), more: records.length > limit };
+  }
+}
+
+function audit(): unknown[] {
+  const base = { from: '127.0.0.1' };
+  return [
+    {
+      ...base,
+      t: stamp(-86_400),
+      who: 'terminal',
+      action: 'claimed',
+      what: 'anna',
+      was: null,
+      now: null,
+    },
+    {
+      ...base,
+      t: stamp(-3600),
+      who: 'anna',
+      action: 'parameters_changed',
+      what: 'press-line',
+      was: { intrusion_m: 0.85 },
+      now: { intrusion_m: 0.2 },
+    },
+  ];
+}
+
+function problem(status: number, detail: string): [number, unknown] {
+  return [status, { type: 'about:blank', title: 'Refused', status, detail }];
+}
 
 export function mockGateway(): Plugin {
-  const began = Date.now();
-  let scenario: Scenario = 'running';
-  let scenarioSince = 0;
-
+  const mock = new Mock();
   const handle: Connect.NextHandleFunction = (request, response, next) => {
-    const path = request.url?.split('?')[0] ?? '';
-    const elapsed_s = (Date.now() - began) / 1000;
-    const wanted = SCENARIOS.find((name) => path === `/mock/${name}`);
+    const url = new URL(request.url ?? '/', 'http://mock');
+    const wanted = SCENARIOS.find((name) => url.pathname === `/mock/${name}`);
     if (wanted) {
-      scenario = wanted;
-      scenarioSince = elapsed_s;
+      mock.change(wanted);
       response.end(`${wanted}\n`);
-    } else if (path === '/api/v1/status') {
-      response.setHeader('content-type', 'application/json');
-      response.end(JSON.stringify(mockStatus(scenario, elapsed_s, scenarioSince)));
-    } else if (path === '/api/v1/live') {
-      stream(request, response, () => {
-        const now_s = (Date.now() - began) / 1000;
-        return scenario === 'frozen' ? undefined : mockStatus(scenario, now_s, scenarioSince);
-      });
+    } else if (url.pathname === '/api/v1/live' && mock.mayLook) stream(request, response, mock);
+    else if (url.pathname.startsWith('/api/v1/')) {
+      void mock
+        .answer(request.method ?? 'GET', url, () => bodyOf(request))
+        .then(([status, answer]) => {
+          const kind = status < 400 ? 'application/json' : 'application/problem+json';
+          response.writeHead(status, { 'content-type': kind, 'cache-control': 'no-store' });
+          response.end(answer === undefined ? '' : JSON.stringify(answer));
+        });
     } else next();
   };
   return {
@@ -69,135 +222,19 @@ export function mockGateway(): Plugin {
   };
 }
 
-function stream(
-  request: IncomingMessage,
-  response: ServerResponse,
-  look: () => Status | undefined,
-): void {
+async function bodyOf(request: IncomingMessage): Promise<unknown> {
+  let said = '';
+  for await (const part of request) said += String(part);
+  return said === '' ? undefined : (JSON.parse(said) as unknown);
+}
+
+function stream(request: IncomingMessage, response: ServerResponse, mock: Mock): void {
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
   response.write('retry: 1000\n\n');
   const timer = setInterval(() => {
-    const status = look();
+    if (!mock.mayLook) return response.end();
+    const status = mock.status();
     if (status) response.write(`data: ${JSON.stringify(status)}\n\n`);
   }, EVENT_MS);
   request.on('close', () => clearInterval(timer));
-}
-
-/** The gateway `elapsed_s` after it began, in a scenario that began at `since_s`. */
-export function mockStatus(scenario: Scenario, elapsed_s: number, since_s = 0): Status {
-  const machines = [machine('robot-1', scenario, elapsed_s, since_s)];
-  if (scenario === 'two') machines.push(machine('robot-2', 'stale', elapsed_s + 7, since_s));
-  const waiting = scenario === 'refused' ? Math.round((elapsed_s - since_s) * 45) + 1204 : 3;
-  return {
-    t: stamp(elapsed_s),
-    uptime_s: elapsed_s,
-    gateway: 'cell-3',
-    simulated: true,
-    machines: scenario === 'none' ? [] : machines,
-    uplink: {
-      state: scenario === 'refused' ? 'refused' : 'connected',
-      url: 'mqtts://127.0.0.1:8883',
-      detail: scenario === 'refused' ? 'The broker does not accept the client certificate.' : '',
-      unreleased_records: waiting,
-      oldest_unreleased_age_s: scenario === 'refused' ? elapsed_s - since_s + 26.7 : 0.012,
-    },
-  };
-}
-
-function machine(
-  id: string,
-  scenario: Scenario,
-  elapsed_s: number,
-  since_s: number,
-): MachineStatus {
-  const stands = ['silent', 'stale', 'disconnected', 'starting'].includes(scenario);
-  const at_s = stands ? since_s : elapsed_s;
-  const age_s = 0.012 + elapsed_s - at_s;
-  const starting = scenario === 'starting';
-  const faulty = scenario === 'faults';
-  const records = starting ? {} : recordsAt(id, at_s, faulty);
-  const state =
-    scenario === 'silent' || scenario === 'disconnected' || scenario === 'starting'
-      ? scenario
-      : 'running';
-  const details: Partial<Record<Scenario, string>> = {
-    disconnected: '/dev/serial/by-id/usb-FTDI_FT232R-port0 is gone. Looking for it.',
-  };
-  return {
-    id,
-    adapter: 'kuka-krc2',
-    title: 'KUKA KR C2, axis values from a KRL submit program',
-    line: { state, since: stamp(since_s), detail: details[scenario] ?? '' },
-    stale_after_s: 0.2,
-    ...(starting ? {} : { frame_age_s: age_s }),
-    frames: starting ? 0 : Math.round(at_s * 106.4) + 1_268_631,
-    frames_per_s: stands ? 0 : 106.4,
-    rejected: faulty
-      ? { 'axis-limits/out_of_range': 3, 'krc2-decode/cycle_incomplete': 41 }
-      : { 'axis-limits/out_of_range': 0 },
-    skipped_bytes: faulty ? { no_match: 219, idle: 12 } : {},
-    line_errors: faulty ? { parity: 4, framing: 1 } : { parity: 0, framing: 0 },
-    dropped_records: 0,
-    ranges: Object.fromEntries(
-      LIMITS.map((limit, index): [string, [number, number]] => {
-        const low = index === 2 ? -119 : -limit;
-        return [`axis_${index + 1}_deg`, [low, index === 1 ? 0 : limit]];
-      }),
-    ),
-    records,
-    record_ages_s: Object.fromEntries(Object.keys(records).map((name) => [name, age_s])),
-  };
-}
-
-function recordsAt(id: string, at_s: number, faulty: boolean): MachineStatus['records'] {
-  const cycle = Math.floor(at_s / 0.0656);
-  const swing = (period_s: number, low: number, high: number): number =>
-    low + ((high - low) * (1 - Math.cos((2 * Math.PI * at_s) / period_s))) / 2;
-  const distance_m = swing(19, 0.42, 2.6) + swing(7, 0, 0.35);
-  const before_m =
-    0.42 +
-    (2.18 * (1 - Math.cos((2 * Math.PI * (at_s - 0.1)) / 19))) / 2 +
-    (0.35 * (1 - Math.cos((2 * Math.PI * (at_s - 0.1)) / 7))) / 2;
-  const record = (name: string, module: string, fields: Record<string, number | string>) => ({
-    v: 1,
-    site: 'demo',
-    gateway: 'cell-3',
-    machine: id,
-    record: name,
-    epoch: 1,
-    seq: cycle,
-    t: stamp(at_s),
-    clock: 'synced',
-    module,
-    frame: cycle * 7,
-    fields,
-  });
-  const round = (value: number, decimals: number): number => Number(value.toFixed(decimals));
-  return {
-    axes: record('axes', 'krc2-decode@1.0.0', {
-      axis_1_deg: round(faulty ? 191.25 : swing(23, -95, 120), 5),
-      axis_2_deg: round(swing(17, -118, -40), 5),
-      axis_3_deg: round(swing(13, -20, 110), 5),
-      axis_4_deg: round(swing(29, -160, 200), 5),
-      axis_5_deg: round(swing(11, -85, 70), 5),
-      axis_6_deg: round(swing(31, -300, 240), 5),
-      axis_7_mm: round(swing(41, 0, 1800), 5),
-      age_s: 0.0562,
-    }),
-    pose: record('pose', 'arm-distance@1.0.0', {
-      flange_x_m: round(swing(23, -1.2, 2.1), 6),
-      flange_y_m: round(swing(17, -1.9, 1.4), 6),
-      flange_z_m: round(swing(13, 0.4, 2.2), 6),
-    }),
-    distance: record('distance', 'arm-distance@1.0.0', {
-      distance_m: round(distance_m, 6),
-      nearest_link: 'link_3',
-      nearest_obstacle: 'person_1',
-      closing_speed_m_per_s: round((before_m - distance_m) / 0.1, 6),
-    }),
-  };
-}
-
-function stamp(elapsed_s: number): string {
-  return new Date(Date.UTC(2026, 10, 20, 10, 55) + elapsed_s * 1000).toISOString();
 }

@@ -10,21 +10,18 @@
 import { strict as assert } from 'node:assert';
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
-import { chromiumPath, Demo, Listener, until } from './processes.mjs';
+import { SIZES, barriers, englishWords, launch, loadedBytes } from './browser.mjs';
+import { Demo, Listener, until } from './processes.mjs';
 
 const PICTURES = fileURLToPath(new URL('../../target/screenshots/', import.meta.url));
-const SIZES = /** @type {const} */ ([
-  ['panel', 1024, 600],
-  ['phone', 390, 844],
-  ['desktop', 1440, 900],
-]);
 /** A page that hears nothing must say so within this. */
 const LOST_WITHIN_MS = 3000;
 /** The page shows centimetres, and polling may miss a record between two that it sees. */
 const STATUS_TOLERANCE_M = 0.05;
 /** How much later than the status the page may show the same value, where a build takes both cores. */
 const PAGE_LATE_MS = 1500;
+/** What a first visit may load, in bytes as they come over the wire, the cell's view included. */
+const FIRST_LOAD_BYTES_MAX = 400_000;
 
 let passed = 0;
 let failed = 0;
@@ -47,17 +44,7 @@ async function check(sentence, body) {
 mkdirSync(PICTURES, { recursive: true });
 const demo = await Demo.start();
 const listener = new Listener(demo.mqttPort);
-const browser = await chromium.launch({
-  executablePath: chromiumPath(),
-  args: [
-    '--headless',
-    '--no-sandbox',
-    '--disable-gpu',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--no-first-run',
-  ],
-});
+const browser = await launch();
 /** @type {Demo | undefined} */
 let second;
 
@@ -75,7 +62,10 @@ try {
   page.on('request', (request) => {
     if (new URL(request.url()).origin !== demo.url) elsewhere.push(request.url());
   });
-  await page.goto(`${demo.url}/`);
+  const status = async () => (await fetch(`${demo.url}/api/v1/status`)).json();
+  /** Whether the gateway watches cells; one that doesn't shows its machines alone. */
+  const hasCells = ((await status()).cells ?? []).length > 0;
+  await page.goto(`${demo.url}/#machines`);
 
   const distanceCard = page.locator('article', {
     has: page.getByRole('heading', { name: 'Distance', exact: true }),
@@ -86,7 +76,6 @@ try {
     assert.match(text, /^\s*[\u2212\u2007]?\d+\.\d\d\s*m\s*$/u, `the figure reads ${text}`);
     return Number(text.replace(/[\u2007m\s]/gu, '').replace('\u2212', '-'));
   };
-  const status = async () => (await fetch(`${demo.url}/api/v1/status`)).json();
 
   await check('the distance appears, in metres', async () => {
     await until('a distance', 10_000, async () => /\d/.test(await figure.innerText()));
@@ -188,7 +177,123 @@ try {
     await page.emulateMedia({ colorScheme: 'light' });
   });
 
+  await check('a first visit loads less than 400 KB', async () => {
+    const visit = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+    await visit.goto(`${demo.url}/`);
+    await visit.locator('[data-state], .band').first().waitFor();
+    await visit.waitForTimeout(2000);
+    const bytes = await loadedBytes(visit);
+    assert.ok(bytes > 50_000, `only ${bytes} bytes: that is no page`);
+    assert.ok(bytes <= FIRST_LOAD_BYTES_MAX, `${bytes} bytes`);
+    await visit.close();
+  });
+
+  const pages = await page
+    .locator('nav a[href^="#"]')
+    .evaluateAll((links) =>
+      links.map((link) => link.getAttribute('href') ?? '').filter((href) => !/-/.test(href)),
+    );
+  for (const hash of pages.length > 0 ? pages : ['#machines']) {
+    await check(`axe finds nothing serious on ${hash}, light and dark`, async () => {
+      await page.goto(`${demo.url}/${hash}`);
+      await page.waitForTimeout(700);
+      const light = await barriers(page);
+      await page.emulateMedia({ colorScheme: 'dark' });
+      const dark = await barriers(page);
+      await page.emulateMedia({ colorScheme: 'light' });
+      assert.deepEqual([...light, ...dark], []);
+    });
+    await check(`the German ${hash} has no English on it, and fits everywhere`, async () => {
+      const german = await browser.newPage({ locale: 'de-DE' });
+      await german.goto(`${demo.url}/${hash}`);
+      await german.getByText('Nur zur Information: keine Sicherheitsfunktion').waitFor();
+      await german.waitForTimeout(700);
+      assert.deepEqual(await englishWords(german), []);
+      for (const [name, width, height] of SIZES) {
+        await german.setViewportSize({ width, height });
+        await german.waitForTimeout(300);
+        await german.screenshot({ path: `${PICTURES}${name}-${hash.slice(1)}-de.png` });
+        const wide = await german.evaluate(() => document.documentElement.scrollWidth);
+        assert.ok(wide <= width, `${wide} pixels wide at ${width}`);
+      }
+      await german.close();
+    });
+  }
+
+  if (hasCells) await checkCell();
+  await page.goto(`${demo.url}/#machines`);
+  await until('a distance', 10_000, async () => /\d/.test(await figure.innerText()));
+
   await check('nothing was logged as an error', () => assert.deepEqual(consoleErrors, []));
+
+  /** The page of the cell: what a person stands in front of. */
+  async function checkCell() {
+    await page.goto(`${demo.url}/#live`);
+    const band = page.locator('.band [data-state]');
+    const cellFigure = page.locator('.figures .figure').first();
+
+    await check('the state of the cell is the word that the gateway says', async () => {
+      const words = { clear: 'Clear', warn: 'Warning', stop: 'Stop', unknown: 'Unknown' };
+      await until('the same state', 10_000, async () => {
+        const before = (await status()).cells[0].state;
+        const shown = (await band.innerText()).trim();
+        const after = (await status()).cells[0].state;
+        return before === after && shown === words[/** @type {'stop'} */ (after)];
+      });
+    });
+
+    await check(
+      'the distance of the cell is that of its separation, to the centimetre',
+      async () => {
+        let equal = 0;
+        await until('ten equal distances', 30_000, async () => {
+          /** @type {Set<string>} */
+          const told = new Set();
+          const note = async () => {
+            const metres = (await status()).cells[0].separation?.distance_m;
+            if (metres !== undefined) told.add(centimetres(metres));
+          };
+          const ends = Date.now() + PAGE_LATE_MS;
+          while (Date.now() < ends) await note();
+          const shown = (await cellFigure.innerText()).replace(/[\sm]/g, '').replace('\u2212', '-');
+          if (told.has(shown)) equal++;
+          return equal >= 10;
+        });
+      },
+    );
+
+    await check('the cell is drawn, and says so in words too', async () => {
+      await page.locator('.space canvas').waitFor();
+      const drawn = await page.locator('.space').screenshot();
+      assert.ok(drawn.length > 8000, `a picture of ${drawn.length} bytes shows nothing`);
+      const said = await page.locator('#space-pair').textContent();
+      assert.match(said ?? '', /pair that decides/);
+    });
+
+    await check('a minute ago can be looked at, is marked as past, and left again', async () => {
+      const slider = page.locator('input[type=range]');
+      await slider.focus();
+      await page.keyboard.press('PageDown');
+      await page.getByText('Past', { exact: true }).waitFor();
+      await page.getByText('This is not the state now.').waitFor();
+      await page.screenshot({ path: `${PICTURES}past.png` });
+      await page.getByRole('button', { name: /Back to live/ }).click();
+      await page.getByText('Past', { exact: true }).waitFor({ state: 'detached' });
+    });
+
+    for (const [name, width, height] of SIZES) {
+      await check(`state and distance are in sight at ${width}×${height}`, async () => {
+        await page.setViewportSize({ width, height });
+        await page.waitForTimeout(400);
+        await page.screenshot({ path: `${PICTURES}${name}-live.png` });
+        for (const each of [band, cellFigure]) {
+          const box = await each.boundingBox();
+          assert.ok(box && box.y + box.height <= height, `at ${JSON.stringify(box)}`);
+        }
+      });
+    }
+    await page.setViewportSize({ width: 1440, height: 900 });
+  }
 
   await check('a killed gateway is "connection lost" within 3 s', async () => {
     const killed = Date.now();

@@ -15,6 +15,7 @@ mod plan;
 pub mod ports;
 pub mod record;
 pub mod replay;
+pub mod robot;
 pub mod run;
 pub mod service;
 pub mod signals;
@@ -49,6 +50,7 @@ enum Command {
     Ports(ports::Args),
     Record(record::Args),
     Replay(replay::Args),
+    Robot(robot::Args),
     Simulate(simulate::Args),
     Spool(spool::Args),
 }
@@ -91,6 +93,7 @@ pub fn main() -> ExitCode {
             Command::Ports(args) => ports::run(args).await,
             Command::Record(args) => record::run(args).await,
             Command::Replay(args) => replay::run(args).await,
+            Command::Robot(args) => robot::run(args).await,
             Command::Simulate(args) => simulate::run(args).await,
             Command::Spool(args) => spool::run(args).await,
         }

@@ -17,6 +17,15 @@ pub const PEM_FILE_BYTES_MAX: u64 = 256 * 1024;
 /// An adapter's YAML or one of its tables. The largest that ships has 4 kB.
 pub const ADAPTER_FILE_BYTES_MAX: u64 = 256 * 1024;
 
+/// A robot's URDF. The largest that is known has 200 kB.
+pub const URDF_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// A mesh of one link: a million triangles in binary STL, a hundred times what collision meshes have.
+pub const MESH_FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Corners of a mesh, three for each of those triangles.
+pub const MESH_CORNERS_MAX: usize = 4_000_000;
+
 /// A packed module. The largest that ships has 40 kB; the tap's flash takes none above this.
 pub const MODULE_BYTES_MAX: u64 = 1024 * 1024;
 

@@ -34,6 +34,8 @@ pub fn at(seconds: f64) -> Result<Snapshot, SnapshotError> {
             id: "fence".to_owned(),
             center: [-4.5, 0.0, 1.0],
             size: [0.1, 6.0, 2.0],
+            velocity: None,
+            max_speed: Some(0.0),
         },
     ])
 }
@@ -44,6 +46,8 @@ fn person(id: &str, x: f64, y: f64) -> Obstacle {
         a: [x, y, PERSON_RADIUS_M],
         b: [x, y, PERSON_HEIGHT_M - PERSON_RADIUS_M],
         radius: PERSON_RADIUS_M,
+        velocity: None,
+        max_speed: None,
     }
 }
 

@@ -10,8 +10,9 @@ pub mod store;
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::apart::Apart;
 use crate::ports::free_port;
@@ -164,6 +165,14 @@ impl Influx {
     /// that [`Self::kill`] meets both.
     pub fn delay(&self, delay: Duration) {
         self.state().delay = delay;
+    }
+
+    /// The body of each write that is kept from now on, with the moment from which on it could be
+    /// read. Who watched before sees no more.
+    pub fn watch(&self) -> Receiver<(Instant, String)> {
+        let (watcher, bodies) = channel();
+        self.state().watcher = Some(watcher);
+        bodies
     }
 
     /// What a bucket holds; empty where there is no such bucket.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::net::Shutdown;
 use std::path::Path;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::Bytes;
 use axum::extract::connect_info::Connected;
@@ -35,6 +36,7 @@ pub(super) struct State {
     pub(super) failures: Failures,
     pub(super) delay: Duration,
     pub(super) answers: Vec<u16>,
+    pub(super) watcher: Option<Sender<(Instant, String)>>,
     journal: Option<Journal>,
 }
 
@@ -47,6 +49,7 @@ impl State {
             failures: Failures::new(),
             delay: Duration::ZERO,
             answers: Vec::new(),
+            watcher: None,
             journal: None,
             settings,
         };
@@ -271,7 +274,9 @@ fn written(
         }
     };
     let (org, bucket) = (parameter("org")?, parameter("bucket")?);
-    let factor = match parameter("precision")? {
+    // Nanoseconds where it isn't said.
+    let precision = query.get("precision").map_or("ns", String::as_str);
+    let factor = match precision {
         "ns" => 1,
         "us" => 1_000,
         "ms" => 1_000_000,
@@ -342,7 +347,12 @@ fn written(
             "unprocessable entity",
             &message,
         ))
-    })
+    })?;
+    if let Some(watcher) = &state.watcher {
+        // One that has gone has seen enough.
+        let _ = watcher.send((Instant::now(), text));
+    }
+    Ok(())
 }
 
 async fn orgs(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mockStatus } from '../../dev/mock-gateway.ts';
+import { mockStatus } from '../../dev/mock-status.ts';
 import { Feed, LOST_AFTER_S, type MachineLook } from './feed.ts';
 import { RECOVERY_S } from './freshness.ts';
 import type { Status } from './status.ts';
@@ -137,4 +137,55 @@ describe('a feed', () => {
       expect(condition.detail).not.toBe('');
     },
   );
+});
+
+describe('a feed of cells', () => {
+  function cells(until_s: number): Feed {
+    const feed = new Feed(0);
+    for (let tick = 0; tick <= until_s * 20; tick++) {
+      const source = JSON.stringify(mockStatus('clear', tick / 20 + APART_S));
+      feed.accept(source, tick / 20);
+    }
+    return feed;
+  }
+
+  it('repeats the state while the separation is fresh', () => {
+    const [look] = cells(1).look(1.02).cells;
+    expect(look).toMatchObject({ state: 'clear', stale: false });
+  });
+
+  it('knows it no more once the separation is old, without any event', () => {
+    const [look] = cells(1).look(1.35).cells;
+    expect(look).toMatchObject({ state: 'unknown', stale: true });
+  });
+
+  it('knows it no more within a second after the connection fell silent', () => {
+    const feed = cells(1);
+    expect(feed.look(1.99).connection).toBe('lost');
+    expect(feed.look(1.99).cells[0]).toMatchObject({ state: 'unknown', stale: true });
+  });
+
+  it('trusts no state without an age of its separation', () => {
+    const feed = new Feed(0);
+    const status = mockStatus('clear', APART_S);
+    delete status.cells![0]!.separation_age_s;
+    feed.accept(JSON.stringify(status), 0);
+    expect(feed.look(0).cells[0]?.state).toBe('unknown');
+  });
+
+  it('has no cells where the gateway tells of none', () => {
+    const feed = new Feed(0);
+    feed.accept(JSON.stringify(mockStatus('old-gateway', APART_S)), 0);
+    expect(feed.look(0).cells).toEqual([]);
+    expect(feed.look(0).machines).toHaveLength(1);
+  });
+
+  it('keeps the last minutes by the clock of the gateway', () => {
+    const feed = cells(2);
+    const { gateway_s } = feed.look(2);
+    const [times, distances] = feed.trail('press-line').columns(gateway_s - 9, gateway_s, 1);
+    expect(times.length).toBeGreaterThan(8);
+    expect(distances.every((value) => value !== null && value > 0)).toBe(true);
+    expect(gateway_s - times.at(-1)!).toBeLessThan(0.5);
+  });
 });

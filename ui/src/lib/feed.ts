@@ -4,15 +4,22 @@
  *
  * Keeps true: an event that can't be read, or doesn't come, never makes anything look fresh.
  */
+import { type CellLook, cellLook } from './cell.ts';
 import { DelayMeter } from './delay.ts';
+import { seconds } from './format.ts';
 import { Freshness } from './freshness.ts';
 import { History } from './history.ts';
 import { robotOf } from './robot.ts';
-import type { MachineStatus, Status } from './status.ts';
+import { separationOf } from './separation.ts';
+import type { CellStatus, MachineStatus, Status } from './status.ts';
+import { Trail } from './trail.ts';
 import { type Condition, type Connection, condition, frameAge, recordAge } from './view.ts';
 
 /** The gateway speaks at least twice a second; after this long without a word it is lost. */
-export const LOST_AFTER_S = 2;
+export const LOST_AFTER_S = 0.9;
+
+/** For a cell that names no machine: as long as the slowest adapter's limit. */
+const STALE_AFTER_S = 0.5;
 
 export interface RecordLook {
   age_s: number | undefined;
@@ -36,6 +43,9 @@ export interface Look {
   /** The newest event as it was sent. */
   source: string;
   machines: MachineLook[];
+  cells: CellLook[];
+  /** Seconds since 1970 by the gateway's clock, carried on since it spoke. */
+  gateway_s: number;
 }
 
 export class Feed {
@@ -48,6 +58,8 @@ export class Feed {
   #histories = new Map<string, History>();
   #lastRecord = new Map<string, string>();
   #freshness = new Map<string, Freshness>();
+  #trails = new Map<string, Trail>();
+  #gatewaySent_s = NaN;
 
   constructor(now_s: number) {
     this.#began_s = now_s;
@@ -76,7 +88,9 @@ export class Feed {
     this.#source = source;
     this.#sent_s = received_s - this.#delays.measure(status.uptime_s, received_s);
     this.#failed = false;
+    this.#gatewaySent_s = seconds(status.t);
     for (const machine of status.machines) this.#remember(machine);
+    for (const cell of status.cells ?? []) this.#rememberCell(cell);
     return true;
   }
 
@@ -100,7 +114,41 @@ export class Feed {
         history: this.#historyOf(machine.id),
       };
     });
-    return { now_s, connection, eventAge_s, status: this.#status, source: this.#source, machines };
+    const cells = (this.#status?.cells ?? []).map((cell) => {
+      const staleAfter_s = this.#staleAfter(cell);
+      const age_s = cell.separation_age_s;
+      const separationStale = this.#fresh(`cell\n${cell.id}`).isStale(
+        age_s === undefined || !cell.separation ? undefined : age_s + eventAge_s,
+        staleAfter_s,
+        now_s,
+      );
+      return cellLook(cell, { connection, eventAge_s, separationStale, staleAfter_s });
+    });
+    return {
+      now_s,
+      connection,
+      eventAge_s,
+      status: this.#status,
+      source: this.#source,
+      machines,
+      cells,
+      gateway_s: this.#gatewaySent_s + eventAge_s,
+    };
+  }
+
+  /** The last minutes of that cell. */
+  trail(cell: string): Trail {
+    let trail = this.#trails.get(cell);
+    if (!trail) this.#trails.set(cell, (trail = new Trail()));
+    return trail;
+  }
+
+  /** The shortest limit of the cell's machines: the page never trusts longer than one of them. */
+  #staleAfter(cell: CellStatus): number {
+    const limits = (this.#status?.machines ?? [])
+      .filter(({ id }) => cell.machines.includes(id))
+      .map((machine) => machine.stale_after_s);
+    return limits.length > 0 ? Math.min(...limits) : STALE_AFTER_S;
   }
 
   #connection(eventAge_s: number): Connection {
@@ -114,10 +162,13 @@ export class Feed {
     age_s: number | undefined,
     now_s: number,
   ): boolean {
-    const key = `${machine.id}\n${record}`;
+    return this.#fresh(`${machine.id}\n${record}`).isStale(age_s, machine.stale_after_s, now_s);
+  }
+
+  #fresh(key: string): Freshness {
     let freshness = this.#freshness.get(key);
     if (!freshness) this.#freshness.set(key, (freshness = new Freshness()));
-    return freshness.isStale(age_s, machine.stale_after_s, now_s);
+    return freshness;
   }
 
   #historyOf(id: string): History {
@@ -134,5 +185,15 @@ export class Feed {
     this.#lastRecord.set(machine.id, record.t);
     const { distance_m, closing_m_per_s } = robotOf(machine);
     this.#historyOf(machine.id).add(this.#sent_s - age_s, distance_m, closing_m_per_s);
+  }
+
+  #rememberCell(cell: CellStatus): void {
+    const separation = separationOf(cell.separation);
+    if (!separation || cell.separation_age_s === undefined) return;
+    this.trail(cell.id).add(this.#gatewaySent_s - cell.separation_age_s, {
+      distance_m: separation.distance_m,
+      protective_m: separation.protective_m,
+      speed_m_per_s: separation.robotSpeed_m_per_s,
+    });
   }
 }

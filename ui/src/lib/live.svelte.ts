@@ -1,16 +1,20 @@
 /**
- * The page's connection to the gateway: the live stream into a [Feed], and looks out of it at a
- * pace that eyes can follow.
+ * The page's connection to the gateway: the live stream into a [Feed], and looks out of it at paces
+ * that eyes can follow.
  */
 import { Feed, type Look } from './feed.ts';
+import type { Trail } from './trail.ts';
 
 const STREAM = '/api/v1/live';
 
-/** How often the page looks; what is stale shows after this long at the latest. */
-const LOOK_MS = 100;
+/** What moves is drawn thirty times a second at most; what is stale shows after this long. */
+const TICK_MS = 33;
 
-/** Figures change at every second look: five times a second can still be read. */
-const LOOKS_PER_FIGURE = 2;
+/** Figures change five times a second: faster they can't be read. */
+const FIGURES_MS = 200;
+
+/** Without an event a moving picture is looked at anew after this long, for its ages. */
+const IDLE_MS = 100;
 
 /** Silence after which the stream is opened anew: a frozen connection says nothing by itself. */
 const REOPEN_AFTER_S = 5;
@@ -18,21 +22,35 @@ const REOPEN_AFTER_S = 5;
 const now = (): number => performance.now() / 1000;
 
 export class Live {
+  /** For figures and words. */
   look: Look = $state.raw(new Feed(now()).look(now()));
+  /** For what moves: the newest there is at each tick. */
+  frame: Look = $state.raw(new Feed(now()).look(now()));
 
   #feed = new Feed(now());
   #source: EventSource | undefined;
   #heard_s = now();
-  #looks = 0;
+  #isNew = false;
+  #onRefused: () => void;
+
+  /** `onRefused` is called when the gateway ends the stream: it may ask for a sign-in by now. */
+  constructor(onRefused: () => void) {
+    this.#onRefused = onRefused;
+  }
 
   /** Opens the stream; the result closes it. */
   start(): () => void {
     this.#open();
-    const timer = setInterval(() => this.#tick(), LOOK_MS);
+    const timer = setInterval(() => this.#tick(), TICK_MS);
     return () => {
       clearInterval(timer);
       this.#source?.close();
+      this.#source = undefined;
     };
+  }
+
+  trail(cell: string): Trail {
+    return this.#feed.trail(cell);
   }
 
   #open(): void {
@@ -42,18 +60,27 @@ export class Live {
     this.#source = source;
     source.onopen = () => this.#feed.connecting();
     source.onmessage = (event: MessageEvent<string>) => {
-      if (this.#feed.accept(event.data, now())) this.#heard_s = now();
+      if (!this.#feed.accept(event.data, now())) return;
+      this.#heard_s = now();
+      this.#isNew = true;
     };
-    source.onerror = () => this.#feed.failed();
+    source.onerror = () => {
+      this.#feed.failed();
+      this.#onRefused();
+    };
   }
 
   #tick(): void {
     if (now() - this.#heard_s > REOPEN_AFTER_S) this.#open();
     const look = this.#feed.look(now());
-    this.#looks += 1;
-    if (this.#looks % LOOKS_PER_FIGURE === 0 || wording(look) !== wording(this.look)) {
-      this.look = look;
+    const changed = wording(look) !== wording(this.look);
+    if (this.#isNew || changed || (look.now_s - this.frame.now_s) * 1000 >= IDLE_MS) {
+      this.frame = look;
+      this.#isNew = false;
     }
+    // A tick that comes a little early is no reason to leave one out.
+    const since_ms = (look.now_s - this.look.now_s) * 1000 + TICK_MS / 2;
+    if (changed || since_ms >= FIGURES_MS) this.look = look;
   }
 }
 
@@ -63,5 +90,6 @@ function wording(look: Look): string {
     const stale = Object.values(records).map((record) => record.stale);
     return `${condition.word} ${stale.join()}`;
   });
-  return [look.connection, ...machines].join('|');
+  const cells = look.cells.map(({ state, permit, stale }) => `${state} ${permit} ${stale}`);
+  return [look.connection, ...machines, ...cells].join('|');
 }

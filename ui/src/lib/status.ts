@@ -14,7 +14,74 @@ export interface Status {
   gateway: string;
   simulated: boolean;
   machines: MachineStatus[];
+  /** Absent on a gateway that knows no cells yet. */
+  cells?: CellStatus[];
   uplink: UplinkStatus;
+}
+
+export type SeparationState = 'clear' | 'warn' | 'stop' | 'unknown';
+export type Permit = 'sent' | 'withheld' | 'none';
+
+export interface CellStatus {
+  id: string;
+  state: SeparationState;
+  since: string;
+  cause: string;
+  detail: string;
+  permit: Permit;
+  permit_every_s?: number;
+  machines: string[];
+  /** The machine whose separation decides the state. */
+  deciding_machine?: string;
+  /** Its newest separation; absent where there is none. */
+  separation?: Fields;
+  separation_age_s?: number;
+  warn_margin_m?: number;
+  obstacles: Obstacle[];
+  obstacles_age_s?: number;
+  obstacles_source?: string;
+}
+
+export type Vector = [x: number, y: number, z: number];
+
+/** What stands or walks in the cell: metres in the cell's frame, z up. */
+export type Obstacle = { id: string; velocity?: Vector } & (
+  | { kind: 'sphere'; center: Vector; radius: number }
+  | { kind: 'capsule'; a: Vector; b: Vector; radius: number }
+  | { kind: 'box'; center: Vector; size: Vector }
+);
+
+/** What of a cell doesn't change while it runs. */
+export interface Scene {
+  robots: RobotScene[];
+  fixtures: Obstacle[] | null;
+}
+
+export interface RobotScene {
+  machine: string;
+  /** In the cell's frame; radians about its x, then y, then z. */
+  base_pose: { xyz: Vector; rpy: Vector };
+  chain: Joint[];
+  capsules: LinkCapsule[];
+}
+
+export interface Joint {
+  kind: 'revolute' | 'prismatic';
+  /** In the frame of the link before, metres and radians. */
+  origin: Vector;
+  rpy: Vector;
+  axis: Vector;
+  /** Number of the axis value that drives it, from 1. */
+  input: number;
+}
+
+export interface LinkCapsule {
+  name: string;
+  /** 0 is the base, k the link behind joint k. */
+  link: number;
+  a: Vector;
+  b: Vector;
+  radius: number;
 }
 
 export interface MachineStatus {
@@ -52,20 +119,31 @@ export interface UplinkStatus {
 }
 
 export type FieldValue = number | string | boolean;
+export type Fields = Record<string, FieldValue>;
 
 /** A record as it leaves the gateway; a field whose value is not a number is absent. */
 export interface GatewayRecord {
   t: string;
   seq: number;
-  fields: Record<string, FieldValue>;
+  fields: Fields;
+  machine?: string;
+  record?: string;
 }
 
 export function numberField(record: GatewayRecord | undefined, name: string): number | undefined {
-  const value = record?.fields[name];
-  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+  return numberIn(record?.fields, name);
 }
 
 export function textField(record: GatewayRecord | undefined, name: string): string | undefined {
-  const value = record?.fields[name];
+  return textIn(record?.fields, name);
+}
+
+export function numberIn(fields: Fields | undefined, name: string): number | undefined {
+  const value = fields?.[name];
+  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+}
+
+export function textIn(fields: Fields | undefined, name: string): string | undefined {
+  const value = fields?.[name];
   return typeof value === 'string' && value !== '' ? value : undefined;
 }

@@ -43,7 +43,7 @@ export function condition(machine: MachineStatus, look: Look): Condition {
   return {
     mark: line.state,
     word: text.lineState[line.state],
-    detail: line.detail || text.lineDetail[line.state],
+    detail: (text.repeatsGateway && line.detail) || text.lineDetail[line.state],
     stale: line.state !== 'running',
   };
 }

@@ -10,8 +10,9 @@ use anyhow::ensure;
 use retrotap_host::{Engine, NativeStages, Pipeline};
 
 use super::report::{Bound, Figure};
-use super::workload::{ADAPTER, FRAME_NS, Way, obstacles};
+use super::workload::{ADAPTER, FRAME_NS, Way, obstacles, separation};
 use super::{Effort, median};
+use crate::cell::obstacles::Seen;
 use crate::modules::assemble::{OBSTACLES, Params, assemble};
 use crate::modules::catalog::{Catalog, LoadedAdapter};
 use crate::simulate::krc2::FRAME_BYTES;
@@ -93,7 +94,7 @@ pub(super) fn measure(effort: &Effort) -> anyhow::Result<Vec<Figure>> {
             samples,
         )
         .note(
-            "all stages in the same host: 6 axes, 6 moving capsules, 4 spheres, 3 capsules, 1 box",
+            "all stages in the same host: 6 axes, 6 moving capsules, 4 spheres, 3 capsules, 1 box, S_p",
         ),
     );
     figures.push(Figure::new(
@@ -213,7 +214,10 @@ fn pipeline(
     let assembled = assemble(engine, catalog, &adapter, &Params::new())?;
     let mut pipeline = assembled.pipeline;
     if let Some(stage) = assembled.obstacles_stage {
-        pipeline.set_table(&stage, OBSTACLES, &obstacles()?.table())?;
+        pipeline.set_table(&stage, OBSTACLES, &obstacles()?.table(Seen::Standing))?;
+        for (name, value) in separation() {
+            pipeline.set_param(&stage, name, &value)?;
+        }
     }
     Ok(pipeline)
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use retrotap_host::ParamValue;
+
 use crate::cell::obstacles::{Obstacle, Snapshot, SnapshotError};
 use crate::port::PortSpec;
 use crate::simulate::krc2::{AXES, FRAME_BYTES};
@@ -58,12 +60,16 @@ pub(super) fn obstacles() -> Result<Snapshot, SnapshotError> {
         id: id.to_owned(),
         center,
         radius: 0.15,
+        velocity: None,
+        max_speed: None,
     };
     let person = |id: &str, x, y| Obstacle::Capsule {
         id: id.to_owned(),
         a: [x, y, 0.35],
         b: [x, y, 1.45],
         radius: 0.35,
+        velocity: None,
+        max_speed: None,
     };
     Snapshot::new(vec![
         sphere("s1", [2.2, 2.2, 1.0]),
@@ -77,8 +83,31 @@ pub(super) fn obstacles() -> Result<Snapshot, SnapshotError> {
             id: "b1".to_owned(),
             center: [-4.5, 0.0, 1.0],
             size: [0.1, 6.0, 2.0],
+            velocity: None,
+            max_speed: None,
         },
     ])
+}
+
+/// What the protective separation distance is computed with, the rule last: it needs the others. The
+/// robot's speed is measured.
+pub(super) fn separation() -> impl Iterator<Item = (&'static str, ParamValue)> {
+    let numbers = [
+        ("human_speed_m_per_s", 1.6),
+        ("robot_speed_m_per_s", 0.0),
+        ("max_acceleration_m_per_s2", 4.0),
+        ("stopping_time_s", 0.6),
+        ("stopping_distance_m", 0.45),
+        ("sensor_latency_s", 0.08),
+        ("stop_signal_latency_s", 0.02),
+        ("gateway_latency_s", 0.005),
+        ("intrusion_m", 0.85),
+        ("person_uncertainty_m", 0.1),
+        ("robot_uncertainty_m", 0.05),
+    ];
+    let numbers = numbers.map(|(name, value)| (name, ParamValue::Number { value, unit: None }));
+    let rule = ParamValue::Choice("iso_ts_15066".into());
+    numbers.into_iter().chain([("rule", rule)])
 }
 
 /// The line's end of a pseudo-terminal.
