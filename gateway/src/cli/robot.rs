@@ -94,28 +94,43 @@ impl Import {
                 .into_owned(),
         };
         let source = self.file.file_name().unwrap_or_default().to_string_lossy();
-        let chain = format!("{stem}.chain.csv");
-        self.write(
-            &chain,
-            &csv::chain(
-                &arm.joints,
-                &format!(
-                    "{stem}: its joints from the base outwards, each in the frame of the link before it, z up.\n\
-                     Made of {source} by `retrotap robot import`."
+        let made = format!("Made of {source} by `retrotap robot import`.");
+        let tables = [
+            (
+                format!("{stem}.chain.csv"),
+                csv::chain(
+                    &arm.joints,
+                    &format!(
+                        "{stem}: its joints from the base outwards, each in the frame of the link before it, \
+                         z up.\n{made}"
+                    ),
                 ),
             ),
-        )?;
-        let table = format!("{stem}.capsules.csv");
-        self.write(
-            &table,
-            &csv::table(
-                &capsules,
-                &format!(
-                    "{stem}: capsules that enclose its links, in the frame of their link. Link 0 is the base, \
-                     which doesn't move.\nMade of {source} by `retrotap robot import`."
+            (
+                format!("{stem}.capsules.csv"),
+                csv::table(
+                    &capsules,
+                    &format!(
+                        "{stem}: capsules that enclose its links, in the frame of their link. Link 0 is the \
+                         base, which doesn't move.\n{made}"
+                    ),
                 ),
             ),
-        )?;
+        ];
+        for (name, _) in &tables {
+            let path = self.out.join(name);
+            if path.exists() && !self.force {
+                bail!(
+                    "{} is there already: --force writes over it",
+                    path.display()
+                );
+            }
+        }
+        for (name, text) in &tables {
+            let path = self.out.join(name);
+            fs::write(&path, text).with_context(|| path.display().to_string())?;
+        }
+        let [(chain, _), (table, _)] = &tables;
         for note in &arm.notes {
             eprintln!("note: {note}");
         }
@@ -125,17 +140,6 @@ impl Import {
             capsules.len()
         );
         Ok(ExitCode::SUCCESS)
-    }
-
-    fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
-        let path = self.out.join(name);
-        if path.exists() && !self.force {
-            bail!(
-                "{} is there already: --force writes over it",
-                path.display()
-            );
-        }
-        fs::write(&path, text).with_context(|| path.display().to_string())
     }
 
     /// The corners of a mesh that the URDF names.

@@ -54,7 +54,7 @@ pub fn chain(joints: &[Joint], about: &str) -> String {
     );
     let mut names = Names::default();
     for joint in joints {
-        let cells = [&joint.origin, &joint.roll_pitch_yaw, &joint.axis].map(|point| cells(point));
+        let cells = [&joint.origin, &joint.roll_pitch_yaw, &joint.axis].map(cells);
         text.push_str(&format!(
             "{},{},{},{}\n",
             names.unused(&joint.name),
@@ -76,7 +76,7 @@ pub fn table(capsules: &[Enclosed], about: &str) -> String {
         capsule,
     } in capsules
     {
-        let ends = [&capsule.a, &capsule.b].map(|point| cells(point));
+        let ends = [&capsule.a, &capsule.b].map(cells);
         let radius = number(capsule.radius);
         text.push_str(&format!("{name},{link},{},{radius}\n", ends.join(",")));
     }

@@ -39,7 +39,7 @@ const DIRECTIONS: u32 = 200;
 
 /// From a try to the next around the best of them, in radians.
 const TURN_FIRST: f64 = 0.15;
-const TURN_LAST: f64 = 1e-3;
+const TURN_LAST: f64 = 1e-4;
 
 /// Steps towards the least circle; it is off by 1 part in so many, which the radius makes up for.
 const CIRCLE_STEPS: u32 = 200;
@@ -49,7 +49,7 @@ const RADII: u32 = 24;
 
 impl Capsule {
     /// How far a point is from the axis.
-    fn from_axis(&self, point: Point) -> f64 {
+    fn off_axis(&self, point: Point) -> f64 {
         let (axis, to_point) = (minus(self.b, self.a), minus(point, self.a));
         let squared = dot(axis, axis);
         let share = if squared > 0.0 {
@@ -62,7 +62,7 @@ impl Capsule {
 
     /// Whether a ball lies within it, up to a thousandth of a millimetre.
     pub fn encloses(&self, ball: &Ball) -> bool {
-        self.from_axis(ball.centre) + ball.radius <= self.radius + 1e-6
+        self.off_axis(ball.centre) + ball.radius <= self.radius + 1e-6
     }
 
     /// Cubic metres.
@@ -80,7 +80,7 @@ impl Capsule {
         };
         let needed = balls
             .iter()
-            .map(|ball| rounded.from_axis(ball.centre) + ball.radius)
+            .map(|ball| rounded.off_axis(ball.centre) + ball.radius)
             .fold(0.0, f64::max);
         // A ten-thousandth of a step is what rounding made of a radius that needs none.
         rounded.radius = (needed / STEP_M - 1e-4).ceil() * STEP_M;

@@ -216,7 +216,7 @@ impl<'a> Tree<'a> {
 
     /// The joints from the root to a link, outwards. A link that doesn't hang on the root hangs on
     /// itself in a ring, which is as good as not being there.
-    fn from_root(&self, link: &str) -> Option<Vec<&'a urdf_rs::Joint>> {
+    fn joints_to(&self, link: &str) -> Option<Vec<&'a urdf_rs::Joint>> {
         let mut way = Vec::new();
         let mut at = link;
         while at != self.root {
@@ -241,7 +241,7 @@ impl<'a> Tree<'a> {
             let way = self
                 .links
                 .get(tip)
-                .and_then(|link| self.from_root(&link.name));
+                .and_then(|link| self.joints_to(&link.name));
             return way.map(names_of).ok_or_else(|| UrdfError::NoTip {
                 tip: tip.to_owned(),
                 known: names(self.links.keys().copied().collect()),
@@ -256,7 +256,7 @@ impl<'a> Tree<'a> {
             .map(|joint| joint.child.link.as_str())
             .collect();
         for joint in all.iter().filter(moving) {
-            for before in self.from_root(&joint.parent.link).unwrap_or_default() {
+            for before in self.joints_to(&joint.parent.link).unwrap_or_default() {
                 ends.remove(before.child.link.as_str());
             }
         }

@@ -15,7 +15,7 @@ use retrotap_host::{
     Engine, Outcome, Pipeline, SettingError, Strike, Table, Trap, Value, Verdict, WasmtimeOptions,
 };
 use stages::{
-    FRAME_NS, OBSTACLE_COLUMNS, RANGES, RUST_STAGES, STANDING, everywhere, frame, number, numbers,
+    FRAME_NS, OBSTACLE_COLUMNS, RANGES, RUST_STAGES, STANDING, everywhere, frame, numbers,
     pipeline, shipped, table, vectors,
 };
 

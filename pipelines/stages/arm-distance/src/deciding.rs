@@ -3,7 +3,7 @@
 
 use crate::arm::Arm;
 use crate::nearest::{Judge, Nearest, PointSpeed};
-use crate::separation::{Situation, Terms};
+use crate::separation::{Approach, Situation, Terms};
 use crate::space::{Real, Vector, length};
 
 /// What an evaluation says about the distances that have to be kept.
@@ -66,7 +66,7 @@ impl<'a> Search<'a> {
             closing: fastest,
         };
         let situation = Situation {
-            approach: crate::separation::Approach::Person,
+            approach: Approach::Person,
             obstacle_age_s: 0.0,
             axes_age_s,
             speed: None,

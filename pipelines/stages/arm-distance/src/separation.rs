@@ -39,6 +39,10 @@ const SHOWCASE_REACTION_S: f64 = 2.472;
 /// By which rule a pair is judged. With a tag of its own, so that no rule is all zeros.
 #[derive(Clone, Copy, Debug)]
 #[repr(u8)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a stage has no heap, and one rule is there at a time"
+)]
 pub enum Rule {
     /// By none: there are distances, but nothing is said about them.
     Off,
