@@ -16,6 +16,9 @@ use crate::influx::Settings;
 /// Its topic in Kafka.
 pub const TOPIC: &str = "telegraf";
 
+/// The protocol it speaks: its default is older than what Kafka 4 understands.
+const KAFKA: &str = "3.6.0";
+
 /// A running agent; killed when dropped.
 #[derive(Debug)]
 pub struct Telegraf {
@@ -49,7 +52,7 @@ impl Telegraf {
              \"fields_nearest_obstacle\"]\n  json_time_key = \"t\"\n  \
              json_time_format = \"2006-01-02T15:04:05.999999999Z07:00\"\n\
              [[outputs.kafka]]\n  brokers = [\"{kafka}\"]\n  topic = \"{TOPIC}\"\n  \
-             routing_tag = \"machine\"\n  required_acks = -1\n  data_format = \"influx\"\n"
+             routing_tag = \"machine\"\n  version = \"{KAFKA}\"\n  required_acks = -1\n  data_format = \"influx\"\n"
         );
         Self::start(program, folder, "telegraf-in", &agent(&plugins))
     }
@@ -64,7 +67,7 @@ impl Telegraf {
         } = Settings::default();
         let plugins = format!(
             "[[inputs.kafka_consumer]]\n  brokers = [\"{kafka}\"]\n  topics = [\"{TOPIC}\"]\n  \
-             consumer_group = \"telegraf\"\n  offset = \"oldest\"\n  \
+             consumer_group = \"telegraf\"\n  kafka_version = \"{KAFKA}\"\n  offset = \"oldest\"\n  \
              max_undelivered_messages = 20000\n  data_format = \"influx\"\n\
              [[outputs.influxdb_v2]]\n  urls = [\"{influx}\"]\n  token = \"{token}\"\n  \
              organization = \"{org}\"\n  bucket = \"{}\"\n",
