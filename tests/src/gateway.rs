@@ -142,11 +142,6 @@ impl Gateway {
             .expect("a number")
     }
 
-    /// Its process.
-    pub fn process(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Ends it as a service manager does, and gives its exit code.
     ///
     /// # Panics
