@@ -14,10 +14,13 @@ use crate::gateway::Gateway;
 /// Frames come in so fast while the hour is made up: 94 times the machine's pace.
 const FAST: Duration = Duration::from_micros(100);
 
-/// So many entries may wait of a machine that is live: half a second of it.
-const LIVE_ENTRIES: u64 = 100;
+/// So many records may wait of a machine that is live: half a second of it.
+const LIVE_RECORDS: u64 = 30;
 
-/// What was not released yet, frames too.
+/// What the ingest has given to Kafka, of all streams.
+const TAKEN: &str = "retrotap_lake_ingest_entries_total";
+
+/// Records that were not released yet.
 fn unreleased(gateway: &Gateway) -> u64 {
     gateway.status()["uplink"]["unreleased_records"]
         .as_u64()
@@ -50,39 +53,40 @@ pub async fn measure(effort: &Effort) {
     .await;
     // A line never waits for the spool, and at this pace a busy machine may drop some: told below.
     let dropped = gateway.machine(MACHINE)["dropped_records"].clone();
-    let backlog = unreleased(&gateway);
+    let backlog = unreleased(&gateway) + frames;
 
     let bodies = chain.influx.watch();
     chain.plant.broker.start_again();
-    // From the first entry that is released, so that pauses between attempts to connect don't count.
-    until("it connects", || unreleased(&gateway) < backlog).await;
-    let (began, before, first_live) = (Instant::now(), unreleased(&gateway), machine.frames() + 1);
-    let mut left = before;
-    while left > LIVE_ENTRIES {
+    // From the first entry that is taken, so that pauses between attempts to connect don't count.
+    let taken = || chain.ingest.metric(TAKEN) as u64;
+    until("it connects", || taken() > 0).await;
+    let (began, before, first_live) = (Instant::now(), taken(), machine.frames() + 1);
+    let mut after = before;
+    while after < backlog || unreleased(&gateway) > LIVE_RECORDS {
         machine.send(10, FRAME_EVERY).await;
-        left = unreleased(&gateway);
+        after = taken();
         assert!(
             began.elapsed() < Duration::from_secs(600),
-            "{left} entries are left: {}",
+            "{after} of {backlog}: {}",
             chain.ingest.log()
         );
     }
     let over_s = began.elapsed().as_secs_f64();
     // What was sent meanwhile and is still on its way belongs to it.
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let released = before - left;
+    let gone = after - before;
     figure(
         "backlog into Kafka, records and raw frames",
-        released as f64 / over_s,
+        gone as f64 / over_s,
         "entries/s",
-        released,
+        gone,
         Budget::None,
     );
     figure(
         "as fast as the machine made it",
-        effort.outage_s as f64 * released as f64 / backlog as f64 / over_s,
+        effort.outage_s as f64 * gone as f64 / backlog as f64 / over_s,
         "times",
-        released,
+        gone,
         Budget::None,
     );
     let mut ages = ages(&bodies, &machine, first_live);
