@@ -1,7 +1,7 @@
 //! Records through the whole lake: MQTT, ingest, Kafka, sink, database, and beside it Telegraf twice
 //! in the place of ingest and sink.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rumqttc::{AsyncClient, Broker, Event, MqttOptions, Packet, PublishOptions, QoS};
@@ -121,9 +121,9 @@ async fn publish(port: u16, messages: &[(String, String)], influx: &Influx, in_a
     let all = messages.len();
     let receive = async {
         while acknowledged < all {
-            match events.poll().await.expect("the broker stays") {
-                Event::Incoming(Packet::PubAck(_)) => acknowledged += 1,
-                _ => {}
+            let event = events.poll().await.expect("the broker stays");
+            if let Event::Incoming(Packet::PubAck(_)) = event {
+                acknowledged += 1;
             }
         }
     };
@@ -205,12 +205,7 @@ impl Servers {
         round
     }
 
-    async fn telegraf(
-        &self,
-        program: &PathBuf,
-        messages: &[(String, String)],
-        records: u64,
-    ) -> Round {
+    async fn telegraf(&self, program: &Path, messages: &[(String, String)], records: u64) -> Round {
         let influx = Influx::start(Settings::default());
         let (folder, kafka) = (self.folder.path(), self.kafka.address());
         let mut sink = Telegraf::sink(program, folder, &kafka, &influx.url());
