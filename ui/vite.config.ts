@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
-import { type Plugin, defineConfig } from 'vite';
+import type { Plugin } from 'vite';
+import { defineConfig } from 'vitest/config';
 import { mockGateway } from './dev/mock-gateway.ts';
 
 /** What ends up in the page and came from others. */
@@ -72,4 +73,6 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },
+  // A busy machine is slow, and that is no fault of the page.
+  test: { testTimeout: 60_000 },
 });
