@@ -48,8 +48,8 @@ fn near(fields: &BTreeMap<String, String>, name: &str, expected: f64) {
     );
 }
 
-fn set(pipeline: &mut Pipeline, name: &str, value: ParamValue) -> Result<(), SettingError> {
-    pipeline.set_param("arm-distance", name, &value)
+fn set(pipeline: &mut Pipeline, name: &str, value: &ParamValue) -> Result<(), SettingError> {
+    pipeline.set_param("arm-distance", name, value)
 }
 
 /// One sphere on the hand's height, with its motion and times.
@@ -75,7 +75,7 @@ fn the_worked_example_holds_with_its_ages() {
             ("person_uncertainty_m", 0.06),
             ("robot_uncertainty_m", 0.04),
         ] {
-            set(&mut pipeline, name, number(value)).unwrap();
+            set(&mut pipeline, name, &number(value)).unwrap();
         }
         somebody(&mut pipeline, 4.93, [-1.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
         let outcome = cycle(&mut pipeline, CYCLE_NS);
@@ -131,7 +131,7 @@ fn a_tick_extrapolates_and_says_nothing_of_what_is_too_old() {
         // A base that is moved counts at once, not with the next cycle.
         somebody(&mut pipeline, 4.93, [-1.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
         let before = after(&mut pipeline, 301).unwrap();
-        set(&mut pipeline, "base_x_m", number(0.5)).unwrap();
+        set(&mut pipeline, "base_x_m", &number(0.5)).unwrap();
         let moved = after(&mut pipeline, 301).unwrap();
         assert!(
             (metres(&before) - metres(&moved) - 0.5).abs() < 1e-6,
@@ -162,7 +162,7 @@ fn a_measured_speed_needs_a_cycle_before() {
             separation(&cycle(&mut pipeline, 2 * CYCLE_NS)).is_some(),
             "{engine}"
         );
-        set(&mut pipeline, "rule", ParamValue::Choice("off".into())).unwrap();
+        set(&mut pipeline, "rule", &ParamValue::Choice("off".into())).unwrap();
         assert!(
             separation(&pipeline.tick(2 * CYCLE_NS)).is_none(),
             "{engine}"
@@ -177,7 +177,7 @@ fn what_the_rule_needs_is_refused_by_name_and_what_held_before_holds() {
         assert_eq!(names.len(), 11);
         for name in &names {
             let SettingError::Refused { reason } =
-                set(&mut pipeline, name, number(-1.0)).unwrap_err()
+                set(&mut pipeline, name, &number(-1.0)).unwrap_err()
             else {
                 panic!("{engine}: {name} is not refused by the stage");
             };
@@ -200,19 +200,19 @@ fn what_the_rule_needs_is_refused_by_name_and_what_held_before_holds() {
         );
 
         // A stated speed needs no acceleration, a table no stopping time, the showcase nothing else.
-        set(&mut pipeline, "robot_speed_m_per_s", number(2.0)).unwrap();
-        set(&mut pipeline, "max_acceleration_m_per_s2", number(-1.0)).unwrap();
+        set(&mut pipeline, "robot_speed_m_per_s", &number(2.0)).unwrap();
+        set(&mut pipeline, "max_acceleration_m_per_s2", &number(-1.0)).unwrap();
         let stops =
             |rows: &[[f64; 3]]| table(&STOPPING_COLUMNS, rows.iter().map(|row| ("", row.to_vec())));
         let rising = stops(&[[1.0, 0.2, 0.1], [3.0, 0.4, 0.5]]);
         pipeline
             .set_table("arm-distance", "stopping", &rising)
             .unwrap();
-        set(&mut pipeline, "stopping_time_s", number(-1.0)).unwrap();
-        set(&mut pipeline, "stopping_distance_m", number(-1.0)).unwrap();
+        set(&mut pipeline, "stopping_time_s", &number(-1.0)).unwrap();
+        set(&mut pipeline, "stopping_distance_m", &number(-1.0)).unwrap();
         let fields = separation(&cycle(&mut pipeline, 3 * CYCLE_NS)).unwrap();
         near(&fields, "stopping_m", 0.5);
-        set(&mut pipeline, "robot_speed_m_per_s", number(3.5)).unwrap();
+        set(&mut pipeline, "robot_speed_m_per_s", &number(3.5)).unwrap();
         assert!(
             separation(&cycle(&mut pipeline, 4 * CYCLE_NS)).is_none(),
             "{engine}"
@@ -232,11 +232,16 @@ fn what_the_rule_needs_is_refused_by_name_and_what_held_before_holds() {
                     .contains("stopping_not_rising")
             );
         }
-        set(&mut pipeline, "rule", ParamValue::Choice("showcase".into())).unwrap();
+        set(
+            &mut pipeline,
+            "rule",
+            &ParamValue::Choice("showcase".into()),
+        )
+        .unwrap();
         for name in names.iter().filter(|name| *name != "robot_speed_m_per_s") {
-            set(&mut pipeline, name, number(-1.0)).unwrap();
+            set(&mut pipeline, name, &number(-1.0)).unwrap();
         }
-        set(&mut pipeline, "robot_speed_m_per_s", number(1.0)).unwrap();
+        set(&mut pipeline, "robot_speed_m_per_s", &number(1.0)).unwrap();
         let fields = separation(&pipeline.tick(4 * CYCLE_NS)).unwrap();
         near(&fields, "protective_m", 3.5692);
     }
