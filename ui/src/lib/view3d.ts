@@ -193,9 +193,9 @@ export class View3d {
     this.#controls.maxPolarAngle = name === 'orbit' ? LOWEST_RAD : Math.PI;
     this.#controls.target.set(x, y, name === 'top' ? 0 : z);
     if (name === 'orbit') {
-      // Narrow pictures are looked at from farther away, so that nothing is cut off.
-      const aspect = Math.min(1, this.#perspective.aspect / 1.5);
-      const distance = (far * 2.15) / Math.max(aspect, 0.4);
+      // Narrow pictures are looked at from farther away, so that nothing is cut off at the sides.
+      const narrow = Math.min(1, this.#perspective.aspect / 1.5);
+      const distance = (far * 1.55) / Math.max(0.3, narrow ** 1.8);
       this.#perspective.position.set(x + distance * 0.72, y - distance * 0.5, z + distance * 0.42);
     } else {
       this.#flat.zoom = 1;

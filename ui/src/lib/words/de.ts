@@ -136,7 +136,7 @@ export const german: Words = {
       'Dieser Browser kann die Ansicht nicht zeichnen (WebGL fehlt). Die Zahlen daneben gelten.',
     noScene: 'Das Gateway nennt keine K\u00f6rper dieser Zelle.',
     old: 'Nicht aktuell',
-    orbit: 'Frei',
+    orbit: 'Rundum',
     top: 'Oben',
     front: 'Vorn',
     closer: 'N\u00e4her',
