@@ -79,7 +79,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             adapter: "kuka-krc2".to_owned(),
             ports: vec![PortSpec::Serial(port)],
             params: Params::new(),
-            inputs: vec![Input::Obstacles(people::at(0.0)?)],
+            inputs: vec![Input::Obstacles(people::at(0.0)?.into())],
             send_frames: true,
         }],
         uplink: Some(uplink::Settings {
@@ -94,6 +94,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             client_id: "retrotap-demo".to_owned(),
             release_on: ReleaseOn::Broker,
             linger: BATCH_LINGER,
+            hear: None,
         }),
         listen: Some(args.listen),
         spool: Spool::at(folder.path().join("spool")),
@@ -133,7 +134,7 @@ async fn walk(gateway: &Gateway) {
         every.tick().await;
         match people::at(began.elapsed().as_secs_f64()) {
             Ok(snapshot) => {
-                if !gateway.input(MACHINE, Input::Obstacles(snapshot)) {
+                if !gateway.input(MACHINE, Input::Obstacles(snapshot.into())) {
                     tracing::warn!("the line takes no obstacles at the moment");
                 }
             }

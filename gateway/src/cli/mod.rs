@@ -7,7 +7,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod actions;
 pub mod bench;
+pub mod cells;
 pub mod check;
 pub mod demo;
 pub mod gateway;
@@ -15,6 +17,7 @@ mod plan;
 pub mod ports;
 pub mod record;
 pub mod replay;
+pub mod robots;
 pub mod run;
 pub mod signals;
 pub mod simulate;

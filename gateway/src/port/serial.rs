@@ -1,7 +1,7 @@
-//! A serial device in full raw mode, for listening.
+//! A serial device in full raw mode.
 //!
-//! `tokio-serial` opens it and sets rate and format; everything it leaves as it is, and a tap
-//! depends on, is set here: the errors of single bytes ([`super::parmrk`]), all special characters
+//! It is opened here, for reading only unless something is declared to be written; `tokio-serial` sets
+//! rate and format and waits for bytes. Everything it leaves as it is, and a tap depends on, is set here: the errors of single bytes ([`super::parmrk`]), all special characters
 //! off, low latency, and no flow control.
 //!
 //! Opening raises DTR and RTS, which the kernel does before any program can ask it not to: a
@@ -11,22 +11,23 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use retrotap_adapters::framing::{LineErrors, Parity, SerialSettings};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
 use rustix::termios::{
     ControlModes, InputModes, LocalModes, OptionalActions, OutputModes, QueueSelector,
     SpecialCodeIndex,
 };
 use tokio::io::AsyncReadExt;
-use tokio_serial::SerialStream;
+use tokio_serial::{SerialPort, SerialStream};
 
 use super::driver::{self, Overruns};
 use super::parmrk::Decoder;
-use super::{CHUNK_BYTES_MAX, LineClock, PortError, list};
+use super::{Access, CHUNK_BYTES_MAX, LineClock, PortError, list};
 use crate::words::{Chunk, Mark};
 
 /// A serial device that is listened to.
@@ -45,8 +46,12 @@ impl Serial {
     /// # Errors
     /// [`PortError::NotThere`], [`PortError::NotATty`], [`PortError::Denied`],
     /// [`PortError::InUse`], [`PortError::Refused`].
-    pub fn open(path: &Path, settings: SerialSettings) -> Result<Serial, PortError> {
-        let stream = open_stream(path, settings)?;
+    pub fn open(
+        path: &Path,
+        settings: SerialSettings,
+        access: Access,
+    ) -> Result<Serial, PortError> {
+        let stream = open_stream(path, settings, access)?;
         let overruns = Overruns::new(tty(&stream));
         Ok(Serial {
             stream,
@@ -55,6 +60,10 @@ impl Serial {
             overruns,
             raw: Box::new([0; CHUNK_BYTES_MAX]),
         })
+    }
+
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        tty(&self.stream)
     }
 
     /// Waits for bytes and appends them to an empty chunk.
@@ -107,7 +116,11 @@ fn mark_overrun(chunk: &mut Chunk) {
 ///
 /// # Errors
 /// As [`Serial::open`].
-pub fn open_stream(path: &Path, settings: SerialSettings) -> Result<SerialStream, PortError> {
+pub fn open_stream(
+    path: &Path,
+    settings: SerialSettings,
+    access: Access,
+) -> Result<SerialStream, PortError> {
     let metadata = fs::metadata(path).map_err(|error| match error.kind() {
         io::ErrorKind::PermissionDenied => PortError::Denied(path.to_owned()),
         _ => PortError::NotThere(path.to_owned()),
@@ -125,12 +138,15 @@ pub fn open_stream(path: &Path, settings: SerialSettings) -> Result<SerialStream
         Parity::Even => tokio_serial::Parity::Even,
         Parity::Odd => tokio_serial::Parity::Odd,
     };
-    let builder = tokio_serial::new(path.to_string_lossy(), settings.baud)
-        .data_bits(data_bits)
-        .parity(parity)
-        .stop_bits(stop_bits)
-        .flow_control(tokio_serial::FlowControl::None);
-    let stream = SerialStream::open(&builder).map_err(|error| opening(path, &error))?;
+    let tty = open_alone(path, access).map_err(|error| opening(path, error))?;
+    let mut stream = stream_of(tty).map_err(|error| refused(error.to_string()))?;
+    let set = stream
+        .set_data_bits(data_bits)
+        .and_then(|()| stream.set_parity(parity))
+        .and_then(|()| stream.set_stop_bits(stop_bits))
+        .and_then(|()| stream.set_flow_control(tokio_serial::FlowControl::None))
+        .and_then(|()| stream.set_baud_rate(settings.baud));
+    set.map_err(|error| refused(error.to_string()))?;
     finish(&stream, settings, is_pseudo_terminal(&metadata)).map_err(|error| {
         refused(match error {
             Unfinished::System(error) => error.to_string(),
@@ -138,6 +154,28 @@ pub fn open_stream(path: &Path, settings: SerialSettings) -> Result<SerialStream
         })
     })?;
     Ok(stream)
+}
+
+/// Opens a terminal that nobody else has open, by TIOCEXCL and by the lock on the file that other
+/// programs ask for.
+fn open_alone(path: &Path, access: Access) -> Result<OwnedFd, Errno> {
+    let access = match access {
+        Access::Read => OFlags::RDONLY,
+        Access::ReadWrite => OFlags::RDWR,
+    };
+    let flags = access | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let tty = rustix::fs::open(path, flags, Mode::empty())?;
+    rustix::termios::ioctl_tiocexcl(&tty)?;
+    rustix::fs::flock(&tty, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(tty)
+}
+
+/// Hands the terminal to `tokio-serial`.
+#[allow(unsafe_code)]
+fn stream_of(tty: OwnedFd) -> tokio_serial::Result<SerialStream> {
+    // SAFETY: the descriptor is open and ours alone, and the port becomes its owner.
+    let port = unsafe { serialport::TTYPort::from_raw_fd(tty.into_raw_fd()) };
+    SerialStream::try_from(port)
 }
 
 enum Unfinished {
@@ -210,26 +248,25 @@ fn format(
 }
 
 /// What an error at opening means for whoever has to act.
-fn opening(path: &Path, error: &tokio_serial::Error) -> PortError {
-    use tokio_serial::ErrorKind;
+fn opening(path: &Path, error: Errno) -> PortError {
     let path = path.to_owned();
-    match error.kind() {
-        // EBUSY from TIOCEXCL, or the lock on the file.
-        ErrorKind::NoDevice => PortError::InUse {
+    match error {
+        // TIOCEXCL, or the lock on the file.
+        Errno::BUSY | Errno::WOULDBLOCK => PortError::InUse {
             by: list::users_of(&path),
             path,
         },
-        ErrorKind::Io(io::ErrorKind::PermissionDenied) => PortError::Denied(path),
-        ErrorKind::Io(io::ErrorKind::NotFound) => PortError::NotThere(path),
+        Errno::ACCESS | Errno::PERM => PortError::Denied(path),
+        Errno::NOENT => PortError::NotThere(path),
         _ if !is_terminal(&path) => PortError::NotATty(path),
-        _ => PortError::Refused {
+        error => PortError::Refused {
             path,
             message: error.to_string(),
         },
     }
 }
 
-/// Whether a device is a terminal at all; `tokio-serial` doesn't tell this error from others.
+/// Whether a device is a terminal at all; the error alone doesn't tell.
 fn is_terminal(path: &Path) -> bool {
     rustix::fs::open(
         path,

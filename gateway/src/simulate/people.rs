@@ -34,6 +34,7 @@ pub fn at(seconds: f64) -> Result<Snapshot, SnapshotError> {
             id: "fence".to_owned(),
             center: [-4.5, 0.0, 1.0],
             size: [0.1, 6.0, 2.0],
+            velocity: [0.0; 3],
         },
     ])
 }
@@ -44,6 +45,7 @@ fn person(id: &str, x: f64, y: f64) -> Obstacle {
         a: [x, y, PERSON_RADIUS_M],
         b: [x, y, PERSON_HEIGHT_M - PERSON_RADIUS_M],
         radius: PERSON_RADIUS_M,
+        velocity: [0.0; 3],
     }
 }
 

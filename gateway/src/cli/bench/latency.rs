@@ -45,7 +45,7 @@ pub(super) async fn to_the_sink(effort: &Effort) -> anyhow::Result<Vec<Figure>> 
     let gauge = Line::gauge_for(&assembled);
     let mut line = Line::new(assembled, gauge)?;
     line.apply(
-        &Input::Obstacles(obstacles()?),
+        &Input::Obstacles(obstacles()?.into()),
         Stamp::default(),
         &mut |_| {},
     )?;
@@ -122,9 +122,9 @@ pub(super) async fn to_a_subscriber(effort: &Effort) -> anyhow::Result<Vec<Figur
             adapter: ADAPTER.to_owned(),
             ports: vec![port(pty.path())],
             params: Params::new(),
-            inputs: vec![Input::Obstacles(obstacles()?)],
             send_frames: true,
         }],
+        cells: vec![cell()?],
         uplink: Some(uplink::Settings {
             site: Arc::clone(&name),
             gateway: Arc::clone(&name),
@@ -137,6 +137,7 @@ pub(super) async fn to_a_subscriber(effort: &Effort) -> anyhow::Result<Vec<Figur
             client_id: "bench-gateway".to_owned(),
             release_on: ReleaseOn::Broker,
             linger: Duration::ZERO,
+            hear: None,
         }),
         listen: None,
         spool: Spool::at(folder.path().to_owned()),
