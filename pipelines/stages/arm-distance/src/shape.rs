@@ -182,6 +182,17 @@ impl Obstacle {
         }
     }
 
+    /// The same farther along.
+    #[must_use]
+    pub fn moved(&self, by: &Vector) -> Self {
+        let mut moved = *self;
+        moved.centre += by;
+        if let Form::Segment(axis) = &mut moved.form {
+            axis.from += by;
+        }
+        moved
+    }
+
     /// Whether its sizes make sense.
     #[must_use]
     pub fn is_possible(&self) -> bool {

@@ -2,10 +2,15 @@
 
 use crate::arm::{AXES_MAX, Arm, ShapeError, Step, Timing};
 use crate::chain::{Joint, JointError, Motion};
+use crate::deciding;
 use crate::manifest::{
     CapsulesRow, ChainRow, Config, Contract, Distance, Input, ObstaclesRow, Pose, Reason,
+    Separation,
 };
+use crate::rule::rule;
+use crate::separation::Approach;
 use crate::shape::{Capsule, Obstacle};
+use crate::sighting::Sighting;
 use crate::space::{Frame, Real, Vector};
 
 /// The external linear axis, in millimetres; all before it are in degrees.
@@ -14,6 +19,9 @@ const LINEAR_AXIS: usize = AXES_MAX - 1;
 /// The greatest coordinate, size or angle of a table. Single precision resolves 0.06 mm there; a cell is
 /// a hundred times smaller.
 const GREATEST: f64 = 1000.0;
+
+/// The greatest speed of an obstacle, m/s: nothing in a cell is nearly as fast.
+const FASTEST: f64 = 100.0;
 
 /// The stage.
 #[derive(Debug)]
@@ -39,8 +47,9 @@ impl retrotap_sdk::Stage for ArmDistance {
             self.0.push_capsule(number, capsule(&row)?)?;
         }
         for row in config.obstacles().rows() {
-            self.0.push_obstacle(obstacle(&row)?)?;
+            self.0.push_obstacle(sighting(&row)?)?;
         }
+        self.0.set_rule(rule(config)?);
         Ok(())
     }
 
@@ -59,10 +68,20 @@ impl retrotap_sdk::Stage for ArmDistance {
             axes.axis_6_deg,
             axes.axis_7_mm,
         ];
-        let step = self.0.step(&values, t_ns);
+        let step = self.0.step(&values, axes.age_s, t_ns);
         out.push(&pose(&step));
         if let Some(distance) = distance(&step) {
             out.push(&distance);
+        }
+        if let Some(found) = &step.separation {
+            out.push(&separation(found));
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, t_ns: i64, out: &mut retrotap_sdk::Output<'_>) -> Result<(), Reason> {
+        if let Some(found) = &self.0.later(t_ns) {
+            out.push(&separation(found));
         }
         Ok(())
     }
@@ -104,6 +123,35 @@ fn capsule(row: &CapsulesRow) -> Result<Capsule, Reason> {
     let b_m = sane([row.bx_m, row.by_m, row.bz_m])?;
     let [radius_m] = sane([row.radius_m])?;
     Ok(Capsule::new(link, a_m, b_m, radius_m))
+}
+
+fn sighting(row: &ObstaclesRow) -> Result<Sighting, Reason> {
+    let obstacle = obstacle(row)?;
+    let stands = row.time_to_live_s == 0.0;
+    let approach = match row.speed_m_per_s {
+        -1.0 => Approach::Person,
+        0.0 if stands => Approach::Fixture,
+        most if (0.0..=FASTEST).contains(&most) => Approach::AtMost(most as f32),
+        _ => return Err(Reason::ImpossibleSighting),
+    };
+    if stands {
+        return Ok(Sighting::standing(obstacle, approach));
+    }
+    let velocity = [row.vx_m_per_s, row.vy_m_per_s, row.vz_m_per_s];
+    let possible = velocity.iter().all(|speed| speed.abs() <= FASTEST)
+        && row.seen_s >= 0.0
+        && row.time_to_live_s > 0.0;
+    if !possible {
+        return Err(Reason::ImpossibleSighting);
+    }
+    let (seen_s, time_to_live_s) = (row.seen_s, row.time_to_live_s);
+    Ok(Sighting::moving(
+        obstacle,
+        approach,
+        velocity,
+        seen_s,
+        time_to_live_s,
+    ))
 }
 
 fn obstacle(row: &ObstaclesRow) -> Result<Obstacle, Reason> {
@@ -164,6 +212,75 @@ fn distance(step: &Step) -> Option<Distance> {
         flange_speed_m_per_s: step.flange_speed.map(f64::from),
     })
 }
+
+fn separation(found: &deciding::Separation) -> Separation {
+    let mut record = Separation {
+        axes_age_s: found.axes_age_s,
+        obstacles: found.obstacles as i64,
+        ..NOBODY
+    };
+    let Some(deciding) = &found.deciding else {
+        return record;
+    };
+    let (pair, terms) = (&deciding.pair, &deciding.terms);
+    record.distance_m = Some(f64::from(pair.distance));
+    record.protective_m = Some(terms.protective_m());
+    record.margin_m = Some(deciding.margin_m);
+    record.deciding_link = Some(pair.capsule as u32);
+    record.deciding_obstacle = Some(pair.obstacle as u32);
+    record.human_m = Some(terms.human_m);
+    record.robot_m = Some(terms.robot_m);
+    record.stopping_m = Some(terms.stopping_m);
+    record.intrusion_m = Some(terms.intrusion_m);
+    record.person_uncertainty_m = Some(terms.person_uncertainty_m);
+    record.robot_uncertainty_m = Some(terms.robot_uncertainty_m);
+    record.human_speed_m_per_s = Some(terms.human_speed_m_per_s);
+    record.robot_speed_m_per_s = Some(terms.robot_speed_m_per_s);
+    record.reaction_s = Some(terms.reaction_s);
+    record.stopping_s = Some(terms.stopping_s);
+    record.obstacle_age_s = Some(deciding.obstacle_age_s);
+    let on_robot = coordinates(&pair.on_robot).map(Some);
+    [
+        record.on_robot_x_m,
+        record.on_robot_y_m,
+        record.on_robot_z_m,
+    ] = on_robot;
+    let on_obstacle = coordinates(&pair.on_obstacle).map(Some);
+    [
+        record.on_obstacle_x_m,
+        record.on_obstacle_y_m,
+        record.on_obstacle_z_m,
+    ] = on_obstacle;
+    record
+}
+
+/// What is said of a pair where there is none.
+const NOBODY: Separation = Separation {
+    distance_m: None,
+    protective_m: None,
+    margin_m: None,
+    deciding_link: None,
+    deciding_obstacle: None,
+    human_m: None,
+    robot_m: None,
+    stopping_m: None,
+    intrusion_m: None,
+    person_uncertainty_m: None,
+    robot_uncertainty_m: None,
+    human_speed_m_per_s: None,
+    robot_speed_m_per_s: None,
+    reaction_s: None,
+    stopping_s: None,
+    axes_age_s: 0.0,
+    obstacle_age_s: None,
+    on_robot_x_m: None,
+    on_robot_y_m: None,
+    on_robot_z_m: None,
+    on_obstacle_x_m: None,
+    on_obstacle_y_m: None,
+    on_obstacle_z_m: None,
+    obstacles: 0,
+};
 
 fn coordinates(of: &Vector) -> [f64; 3] {
     [of.x, of.y, of.z].map(|coordinate: Real| f64::from(coordinate))

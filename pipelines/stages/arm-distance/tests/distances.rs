@@ -16,11 +16,7 @@ fn placed(a: [f64; 3], b: [f64; 3], radius: f64) -> Placed {
 }
 
 fn pair(robot: &Placed, obstacle: &Obstacle) -> Nearest {
-    nearest(
-        core::slice::from_ref(robot),
-        core::slice::from_ref(obstacle),
-    )
-    .unwrap()
+    nearest(core::slice::from_ref(robot), [*obstacle], &mut ()).unwrap()
 }
 
 fn segment(a: [f64; 3], b: [f64; 3]) -> Segment {
@@ -183,7 +179,7 @@ proptest! {
     ) {
         let capsules: Vec<Placed> = robot.iter().map(|(a, b, radius)| placed(*a, *b, *radius)).collect();
         let obstacles: Vec<Obstacle> = shapes.iter().map(|shape| shape.moved([0.0; 3])).collect();
-        let found = nearest(&capsules, &obstacles).unwrap();
+        let found = nearest(&capsules, obstacles.iter().copied(), &mut ()).unwrap();
         let mut least = Real::INFINITY;
         let mut at = (0, 0);
         for (o, obstacle) in obstacles.iter().enumerate() {
@@ -285,6 +281,6 @@ fn nearly_parallel_segments_cross_where_they_cross() {
 
 #[test]
 fn nothing_to_compare_gives_nothing() {
-    assert!(nearest(&[], &[Obstacle::POINT]).is_none());
-    assert!(nearest(&[Placed::POINT], &[]).is_none());
+    assert!(nearest(&[], [Obstacle::POINT], &mut ()).is_none());
+    assert!(nearest(&[Placed::POINT], [], &mut ()).is_none());
 }

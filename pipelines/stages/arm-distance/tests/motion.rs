@@ -54,11 +54,11 @@ fn sine_and_cosine_are_right_to_the_last_place() {
 fn an_axis_that_turns_moves_flange_and_link_at_its_rate() {
     // Axis 1 at 100 °/s; the flange is 2.93 m from it, and the sphere beside the way of the hand.
     let mut arm = robot(&[Obstacle::sphere([2.93, -1.5, 0.695], 0.1)]);
-    let first = arm.step(&axes([0.0; 6]), 0);
+    let first = arm.step(&axes([0.0; 6]), None, 0);
     assert!(first.flange_speed.is_none() && first.distance.unwrap().speed.is_none());
     let degrees = 100.0 * CYCLE_NS as f64 * 1e-9;
     let (flange, _, closing) =
-        speeds(&arm.step(&axes([degrees, 0.0, 0.0, 0.0, 0.0, 0.0]), CYCLE_NS));
+        speeds(&arm.step(&axes([degrees, 0.0, 0.0, 0.0, 0.0, 0.0]), None, CYCLE_NS));
     let expected = 2.93 * 100.0_f32.to_radians();
     assert!((flange - expected).abs() < 1e-3, "{flange}");
     assert!(
@@ -66,7 +66,7 @@ fn an_axis_that_turns_moves_flange_and_link_at_its_rate() {
         "axis 1 turns about −z: the hand goes to −y, towards the sphere, at {closing} m/s"
     );
 
-    let (_, _, closing) = speeds(&arm.step(&axes([0.0; 6]), 2 * CYCLE_NS));
+    let (_, _, closing) = speeds(&arm.step(&axes([0.0; 6]), None, 2 * CYCLE_NS));
     assert!(closing < -4.0, "and back again at {closing} m/s");
 }
 
@@ -80,9 +80,9 @@ proptest! {
         // A millisecond is short enough for a difference to be a derivative.
         let timing = Timing { cycle_time_min_s: 0.0, ..TIMING };
         let mut arm = robot_at(timing, &[Obstacle::sphere(centre, 0.05)]);
-        let before = arm.step(&axes(from), 0).distance.unwrap().nearest;
+        let before = arm.step(&axes(from), None, 0).distance.unwrap().nearest;
         let later = core::array::from_fn(|axis| from[axis] + rates[axis] * 1e-3);
-        let step = arm.step(&axes(later), 1_000_000);
+        let step = arm.step(&axes(later), None, 1_000_000);
         let after = step.distance.unwrap();
         prop_assume!(before.capsule == after.nearest.capsule && after.nearest.distance > 0.05);
         let (flange, any, closing) = speeds(&step);
@@ -96,11 +96,11 @@ proptest! {
 #[test]
 fn after_a_pause_there_is_no_speed() {
     let mut arm = robot(&[Obstacle::sphere([3.0, 0.0, 0.0], 0.1)]);
-    arm.step(&axes([0.0; 6]), 0);
-    let late = arm.step(&axes([10.0, 0.0, 0.0, 0.0, 0.0, 0.0]), 500_000_001);
+    arm.step(&axes([0.0; 6]), None, 0);
+    let late = arm.step(&axes([10.0, 0.0, 0.0, 0.0, 0.0, 0.0]), None, 500_000_001);
     assert!(late.flange_speed.is_none() && late.distance.unwrap().speed.is_none());
     assert!(
-        arm.step(&axes([10.0, 0.0, 0.0, 0.0, 0.0, 0.0]), 600_000_000)
+        arm.step(&axes([10.0, 0.0, 0.0, 0.0, 0.0, 0.0]), None, 600_000_000)
             .flange_speed
             .is_some()
     );
@@ -109,8 +109,8 @@ fn after_a_pause_there_is_no_speed() {
 #[test]
 fn cycles_delivered_in_a_bundle_count_as_the_lines_shortest_time_apart() {
     let mut arm = robot(&[]);
-    arm.step(&axes([0.0; 6]), 1_000);
-    let step = arm.step(&axes([5.0, 0.0, 0.0, 0.0, 0.0, 0.0]), 1_000);
+    arm.step(&axes([0.0; 6]), None, 1_000);
+    let step = arm.step(&axes([5.0, 0.0, 0.0, 0.0, 0.0, 0.0]), None, 1_000);
     let expected = 2.93 * (5.0_f32 / TIMING.cycle_time_min_s as f32).to_radians();
     assert!((step.flange_speed.unwrap() - expected).abs() < 1e-3);
 }
@@ -118,12 +118,12 @@ fn cycles_delivered_in_a_bundle_count_as_the_lines_shortest_time_apart() {
 #[test]
 fn an_obstacle_that_comes_does_not_make_the_speed_unknown() {
     let mut arm = robot(&[]);
-    assert!(arm.step(&axes([0.0; 6]), 0).distance.is_none());
+    assert!(arm.step(&axes([0.0; 6]), None, 0).distance.is_none());
     let mut with_person = arm.clone();
     with_person
         .push_obstacle(Obstacle::sphere([3.0, 1.0, 0.0], 0.1))
         .unwrap();
-    let step = with_person.step(&axes([1.0, 0.0, 0.0, 0.0, 0.0, 0.0]), CYCLE_NS);
+    let step = with_person.step(&axes([1.0, 0.0, 0.0, 0.0, 0.0, 0.0]), None, CYCLE_NS);
     assert!(step.distance.unwrap().speed.is_some());
 }
 
@@ -131,7 +131,7 @@ fn an_obstacle_that_comes_does_not_make_the_speed_unknown() {
 fn the_base_puts_the_arm_into_the_cell() {
     let base = Frame::at([10.0, 20.0, 0.5], [0.0, 0.0, core::f64::consts::FRAC_PI_2]);
     assert_near(
-        &bare(base).step(&axes([0.0; 6]), 0).flange,
+        &bare(base).step(&axes([0.0; 6]), None, 0).flange,
         [10.0, 22.93, 1.195],
     );
     let tipped = Frame::at(
@@ -140,7 +140,7 @@ fn the_base_puts_the_arm_into_the_cell() {
     );
     // Roll takes z to −y, and yaw then turns x to −x and −y to y.
     assert_near(
-        &bare(tipped).step(&axes([0.0; 6]), 0).flange,
+        &bare(tipped).step(&axes([0.0; 6]), None, 0).flange,
         [-2.93, 0.695, 0.0],
     );
 }
@@ -172,9 +172,9 @@ fn a_linear_axis_carries_what_is_behind_it() {
     }
     let mut values = axes([90.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
     values[6] = 2_000.0;
-    assert_near(&arm.step(&values, 0).flange, [-0.5, 3.0, 0.2]);
+    assert_near(&arm.step(&values, None, 0).flange, [-0.5, 3.0, 0.2]);
     values[6] = 2_100.0;
-    let step = arm.step(&values, 100_000_000);
+    let step = arm.step(&values, None, 100_000_000);
     assert_near(&step.flange, [-0.5, 3.1, 0.2]);
     assert!((step.flange_speed.unwrap() - 1.0).abs() < 1e-5);
 }
@@ -182,7 +182,7 @@ fn a_linear_axis_carries_what_is_behind_it() {
 #[test]
 fn the_base_does_not_count_for_the_distance() {
     let mut arm = robot(&[Obstacle::sphere([-0.206, 0.061, 0.063], 0.1)]);
-    let nearest = arm.step(&axes([0.0; 6]), 0).distance.unwrap().nearest;
+    let nearest = arm.step(&axes([0.0; 6]), None, 0).distance.unwrap().nearest;
     assert_ne!(nearest.capsule, 0);
 }
 

@@ -29,7 +29,7 @@ fn every_worked_case_holds_to_a_tenth_of_a_millimetre() {
         let mut arm = robot(&[obstacle(&case["obstacle"])]);
         let Step {
             flange, distance, ..
-        } = arm.step(&axes(numbers(&case["axes_deg"])), 0);
+        } = arm.step(&axes(numbers(&case["axes_deg"])), None, 0);
         let nearest = distance.unwrap().nearest;
 
         assert_near(&flange, numbers(&case["flange_m"]), "flange");
@@ -65,7 +65,7 @@ fn the_flange_is_where_the_data_sheet_has_it() {
         ),
     ] {
         assert_near(
-            &bare(Frame::CELL).step(&axes(deg), 0).flange,
+            &bare(Frame::CELL).step(&axes(deg), None, 0).flange,
             expected,
             "flange",
         );
@@ -78,7 +78,7 @@ fn overlapping_cases_name_the_link_too() {
     for case in vectors["cases"].as_array().unwrap() {
         if case["distance_m"].as_f64().unwrap() < 0.0 {
             let mut arm = robot(&[obstacle(&case["obstacle"])]);
-            let step = arm.step(&axes(numbers(&case["axes_deg"])), 0);
+            let step = arm.step(&axes(numbers(&case["axes_deg"])), None, 0);
             let seen = step.distance.unwrap().nearest;
             println!(
                 "{} {} m for {} {}",
