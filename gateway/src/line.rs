@@ -218,7 +218,9 @@ impl Line {
     pub fn idle(&mut self, at: Stamp, sink: &mut impl FnMut(Output<'_>)) {
         let mut ended_ns = None;
         loop {
-            let frame_ns = self.framing_idle_at_ns().filter(|due_ns| *due_ns <= at.line_ns);
+            let frame_ns = self
+                .framing_idle_at_ns()
+                .filter(|due_ns| *due_ns <= at.line_ns);
             let judge_ns = self.judge_due_ns().filter(|due_ns| *due_ns <= at.line_ns);
             match (frame_ns, judge_ns) {
                 // Nearly always there is nothing due, and this is asked for every chunk.
@@ -263,7 +265,9 @@ impl Line {
         let (framers, mut way) = self.way();
         for (port, framer) in (0..).zip(framers) {
             way.port = port;
-            framer.reset(SkipCause::Disconnected, &mut |event| way.event(&event, at, sink));
+            framer.reset(SkipCause::Disconnected, &mut |event| {
+                way.event(&event, at, sink)
+            });
         }
         way.lose(Cause::Disconnected, at, sink);
     }

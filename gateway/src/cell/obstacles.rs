@@ -146,7 +146,6 @@ impl Snapshot {
     pub fn obstacles(&self) -> &[Obstacle] {
         &self.obstacles
     }
-
 }
 
 /// Everything in a cell at one moment.
@@ -457,7 +456,8 @@ mod tests {
 
     #[test]
     fn a_room_stands_in_a_capture_as_it_was() {
-        let fixtures = r#"[{"id":"fence","kind":"box","center":[0.0,2.5,1.0],"size":[4.0,0.1,2.0]}]"#;
+        let fixtures =
+            r#"[{"id":"fence","kind":"box","center":[0.0,2.5,1.0],"size":[4.0,0.1,2.0]}]"#;
         let seen = r#"{"id":"p1","kind":"sphere","center":[1.0,2.0,3.0],"radius":0.3,"velocity":[0.4,0.0,0.0]}"#;
         let with = |seen: &str| {
             format!(
@@ -469,7 +469,10 @@ mod tests {
             assert_eq!(serde_json::to_string(&room).unwrap(), json);
         }
         let fence_again = with(&seen.replace("p1", "fence"));
-        assert!(matches!(Room::parse(&fence_again), Err(SnapshotError::DoubledId(_))));
+        assert!(matches!(
+            Room::parse(&fence_again),
+            Err(SnapshotError::DoubledId(_))
+        ));
         assert!(Room::parse(&with(&seen.replace("0.3", "-1"))).is_err());
         assert!(Room::parse(&with(&seen.replace("[0.4", "[51"))).is_err());
     }

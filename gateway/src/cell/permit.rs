@@ -67,10 +67,21 @@ mod tests {
             due.copied().collect()
         };
         assert!(sent(State::Unknown, &[0, 100, 200]).is_empty());
-        assert_eq!(sent(State::Clear, &[210, 220, 259, 260, 309, 310]), [210, 260, 310]);
+        assert_eq!(
+            sent(State::Clear, &[210, 220, 259, 260, 309, 310]),
+            [210, 260, 310]
+        );
         assert_eq!(sent(State::Warn, &[320, 361]), [361], "the pace goes on");
         assert!(sent(State::Stop, &[410, 460, 1000]).is_empty());
-        assert_eq!(sent(State::Clear, &[1001]), [1001], "at once when it may again");
-        assert_eq!(sent(State::Clear, &[1500, 1501, 1549, 1550]), [1500, 1550], "no burst");
+        assert_eq!(
+            sent(State::Clear, &[1001]),
+            [1001],
+            "at once when it may again"
+        );
+        assert_eq!(
+            sent(State::Clear, &[1500, 1501, 1549, 1550]),
+            [1500, 1550],
+            "no burst"
+        );
     }
 }

@@ -288,7 +288,11 @@ mod tests {
 
     #[test]
     fn a_worse_state_holds_at_once() {
-        for (margin_m, state) in [(0.49, State::Warn), (0.0, State::Warn), (-0.001, State::Stop)] {
+        for (margin_m, state) in [
+            (0.49, State::Warn),
+            (0.0, State::Warn),
+            (-0.001, State::Stop),
+        ] {
             let mut separation = clear();
             separation.hear(Word::Margin(margin_m), &rules(), 1000 * MS);
             assert_eq!(separation.state(), state, "{margin_m}");
@@ -345,7 +349,10 @@ mod tests {
     fn somebody_too_near_is_stop_also_where_nothing_was_known() {
         let mut separation = Separation::new();
         let was = separation.hear(Word::Margin(-0.001), &rules(), 0);
-        assert_eq!((was, separation.state()), (Some(State::Unknown), State::Stop));
+        assert_eq!(
+            (was, separation.state()),
+            (Some(State::Unknown), State::Stop)
+        );
         let mut separation = Separation::new();
         assert_eq!(
             say(&mut separation, 0.05, 0..1000),

@@ -214,11 +214,15 @@ mod tests {
 
     #[test]
     fn a_snapshot_is_as_old_as_its_time_says() {
-        let sighting = source().take(&message("lidar-1", 1, 1000), now(1080)).unwrap();
+        let sighting = source()
+            .take(&message("lidar-1", 1, 1000), now(1080))
+            .unwrap();
         assert_eq!(sighting.seen_ns, 1000 * MS);
         assert_eq!(sighting.holds_until_ns(), 1300 * MS);
         assert_eq!(sighting.obstacles.obstacles().len(), 1);
-        let ahead = source().take(&message("lidar-1", 1, 1040), now(1000)).unwrap();
+        let ahead = source()
+            .take(&message("lidar-1", 1, 1040), now(1000))
+            .unwrap();
         assert_eq!(ahead.seen_ns, 1000 * MS, "a little ahead is now");
     }
 
@@ -240,19 +244,27 @@ mod tests {
     #[test]
     fn numbers_rise_until_the_source_was_silent_for_its_time_to_live() {
         let mut source = source();
-        source.take(&message("lidar-1", 7, 1000), now(1000)).unwrap();
+        source
+            .take(&message("lidar-1", 7, 1000), now(1000))
+            .unwrap();
         for number in [7, 6, 0] {
             let refused = source.take(&message("lidar-1", number, 1010), now(1010));
             assert_eq!(refused, Err(SourceError::Number { number, newest: 7 }));
         }
-        source.take(&message("lidar-1", 8, 1020), now(1020)).unwrap();
-        source.take(&message("lidar-1", 1, 1321), now(1321)).unwrap();
+        source
+            .take(&message("lidar-1", 8, 1020), now(1020))
+            .unwrap();
+        source
+            .take(&message("lidar-1", 1, 1321), now(1321))
+            .unwrap();
     }
 
     #[test]
     fn one_source_speaks_for_a_cell() {
         let mut source = source();
-        source.take(&message("lidar-1", 7, 1000), now(1000)).unwrap();
+        source
+            .take(&message("lidar-1", 7, 1000), now(1000))
+            .unwrap();
         let refused = source.take(&message("camera", 9, 1100), now(1100));
         assert!(matches!(refused, Err(SourceError::AnotherSource { .. })));
         source.take(&message("camera", 9, 1301), now(1301)).unwrap();
@@ -265,14 +277,20 @@ mod tests {
             error.to_string()
         };
         assert!(refused("[]").contains("not a snapshot"));
-        assert!(refused(r#"{"v":1,"source":"a","number":1,"t":"now","obstacles":[]}"#).contains("`now`"));
+        assert!(
+            refused(r#"{"v":1,"source":"a","number":1,"t":"now","obstacles":[]}"#)
+                .contains("`now`")
+        );
         let t = rfc3339(now(1000).wall_ns);
         let with = |more: &str| format!(r#"{{"v":1,"source":"a","number":1,"t":"{t}"{more}}}"#);
         assert!(refused(&with("")).contains("obstacles"));
         assert!(refused(&with(r#","obstacles":[],"complete":false"#)).contains("complete"));
         let doubled = r#"{"id":"a","kind":"sphere","center":[0,0,0],"radius":1}"#;
         assert!(refused(&with(&format!(r#","obstacles":[{doubled},{doubled}]"#))).contains("two"));
-        assert!(refused(&with(r#","obstacles":[]"#).replace("\"v\":1", "\"v\":2")).contains("version 2"));
+        assert!(
+            refused(&with(r#","obstacles":[]"#).replace("\"v\":1", "\"v\":2"))
+                .contains("version 2")
+        );
         assert!(refused(&" ".repeat(SNAPSHOT_BYTES_MAX + 1)).contains("bytes"));
     }
 
@@ -284,6 +302,8 @@ mod tests {
             source.take(&message, now(1000 + number)).is_ok()
         });
         assert_eq!(taken.count(), SNAPSHOTS_PER_S_MAX as usize);
-        source.take(&message("lidar-1", 501, 2000), now(2000)).unwrap();
+        source
+            .take(&message("lidar-1", 501, 2000), now(2000))
+            .unwrap();
     }
 }

@@ -131,7 +131,11 @@ impl Actions {
     }
 
     fn set(&mut self, gpio: &Gpio) -> gpiocdev::Result<()> {
-        let level = if gpio.value { Level::Active } else { Level::Inactive };
+        let level = if gpio.value {
+            Level::Active
+        } else {
+            Level::Inactive
+        };
         let place = (gpio.chip.clone(), gpio.line);
         if let Some(request) = self.lines.get(&place) {
             return request.set_value(gpio.line, level).map(|_| ());
@@ -152,10 +156,17 @@ impl Actions {
         let Some(hook) = self.hooks.get(&webhook.url) else {
             return;
         };
-        let (busy, cells, url) = (Arc::clone(&hook.busy), Arc::clone(cells), webhook.url.clone());
+        let (busy, cells, url) = (
+            Arc::clone(&hook.busy),
+            Arc::clone(cells),
+            webhook.url.clone(),
+        );
         let cell_id = entered.cell.to_owned();
         let tell = move |result: Result<(), String>| {
-            let cell = cells.running().iter().find(|cell| *cell.plan.id == *cell_id);
+            let cell = cells
+                .running()
+                .iter()
+                .find(|cell| *cell.plan.id == *cell_id);
             if let Some(cell) = cell {
                 cell.done(&format!("webhook {url}"), result);
             }
@@ -178,7 +189,10 @@ impl Actions {
             .header("content-type", "application/json")
             .body(body.to_string());
         tokio::spawn(async move {
-            let answered = request.send().await.and_then(reqwest::Response::error_for_status);
+            let answered = request
+                .send()
+                .await
+                .and_then(reqwest::Response::error_for_status);
             busy.store(false, SeqCst);
             tell(answered.map(|_| ()).map_err(|error| error.to_string()));
         });

@@ -151,12 +151,16 @@ impl Cells {
                 bytes: permit.bytes.clone(),
                 every_ns: u64::try_from(permit.every.as_nanos()).unwrap_or(u64::MAX),
             });
-            let entering = cell.plan.actions.iter().filter_map(|(state, action)| match action {
-                Action::SerialWrite { machine: to, bytes } if &**to == machine => {
-                    Some((*state, bytes.clone()))
-                }
-                _ => None,
-            });
+            let entering = cell
+                .plan
+                .actions
+                .iter()
+                .filter_map(|(state, action)| match action {
+                    Action::SerialWrite { machine: to, bytes } if &**to == machine => {
+                        Some((*state, bytes.clone()))
+                    }
+                    _ => None,
+                });
             let on_entering: Vec<_> = entering.collect();
             (permit.is_some() || !on_entering.is_empty()).then(|| Writes {
                 standing: Arc::clone(&cell.standing),
@@ -178,7 +182,10 @@ impl Cells {
     ///
     /// It is refused, and says why; what was known before gets older.
     pub fn hear(&self, cell: &str, way: SourceWay, payload: &[u8]) -> Result<(), HearError> {
-        let running = self.running.iter().find(|running| &*running.plan.id == cell);
+        let running = self
+            .running
+            .iter()
+            .find(|running| &*running.plan.id == cell);
         let running = running.ok_or_else(|| HearError::UnknownCell(cell.to_owned()))?;
         let heard = self.take(running, way, payload);
         if heard.is_err() {
@@ -203,7 +210,10 @@ impl Cells {
     ///
     /// A line takes none at present.
     pub fn simulate(&self, cell: &str, people: Snapshot) -> Result<(), HearError> {
-        let running = self.running.iter().find(|running| &*running.plan.id == cell);
+        let running = self
+            .running
+            .iter()
+            .find(|running| &*running.plan.id == cell);
         let running = running.ok_or_else(|| HearError::UnknownCell(cell.to_owned()))?;
         let source = running.plan.source;
         let time_to_live = source.map(|source| source.time_to_live).unwrap_or_default();
@@ -244,8 +254,13 @@ impl Cells {
         gauges: &BTreeMap<Arc<str>, Gauge>,
         latest: &BTreeMap<Arc<str>, BTreeMap<Arc<str>, Entry>>,
     ) -> Vec<CellStatus> {
-        let judged = self.running.iter().filter(|cell| cell.plan.separation.is_some());
-        judged.map(|cell| self.look_at(cell, gauges, latest)).collect()
+        let judged = self
+            .running
+            .iter()
+            .filter(|cell| cell.plan.separation.is_some());
+        judged
+            .map(|cell| self.look_at(cell, gauges, latest))
+            .collect()
     }
 
     fn look_at(
@@ -264,7 +279,11 @@ impl Cells {
         let fixtures = cell.plan.fixtures.iter();
         let seen = newest.as_deref().map(|seen| &seen.obstacles);
         let obstacles: Vec<_> = fixtures.chain(seen).flat_map(Snapshot::obstacles).collect();
-        let warn_margin_m = cell.plan.separation.as_ref().map_or(0.0, |it| it.warn_margin_m);
+        let warn_margin_m = cell
+            .plan
+            .separation
+            .as_ref()
+            .map_or(0.0, |it| it.warn_margin_m);
         CellStatus {
             id: cell.plan.id.to_string(),
             state: match state {
@@ -273,12 +292,25 @@ impl Cells {
                 State::Stop => CellState::Stop,
                 State::Unknown => CellState::Unknown,
             },
-            since: rfc3339(if told.state == state { told.since_wall_ns } else { now.wall_ns }),
+            since: rfc3339(if told.state == state {
+                told.since_wall_ns
+            } else {
+                now.wall_ns
+            }),
             cause: cause.name().to_owned(),
             detail: sentence(state, cause).to_owned(),
             permit: cell.permit(state, now.line_ns),
-            permit_every_s: cell.plan.permit.as_ref().map(|permit| permit.every.as_secs_f64()),
-            machines: cell.plan.robots.iter().map(|robot| robot.machine.to_string()).collect(),
+            permit_every_s: cell
+                .plan
+                .permit
+                .as_ref()
+                .map(|permit| permit.every.as_secs_f64()),
+            machines: cell
+                .plan
+                .robots
+                .iter()
+                .map(|robot| robot.machine.to_string())
+                .collect(),
             deciding_machine: machine.map(ToString::to_string),
             separation: separation.and_then(|entry| fields_of(&entry.json)),
             separation_age_s: separation.map(|entry| age_s(entry.line_ns)),
@@ -358,9 +390,8 @@ impl Running {
         let told = lock(&self.told);
         let since = rfc3339(told.since_wall_ns);
         let wanted = self.plan.actions.iter();
-        let wanted = wanted.filter(|(state, action)| {
-            *state == told.state && *action == Action::MqttAlarm
-        });
+        let wanted =
+            wanted.filter(|(state, action)| *state == told.state && *action == Action::MqttAlarm);
         let mut alarms: Vec<Value> = wanted
             .take(1)
             .map(|_| {
@@ -373,7 +404,10 @@ impl Running {
                 })
             })
             .collect();
-        let failed = told.failed.iter().map(|(action, why)| (action.as_str(), why.as_str()));
+        let failed = told
+            .failed
+            .iter()
+            .map(|(action, why)| (action.as_str(), why.as_str()));
         let (_, unwritten) = self.standing.writes_failed();
         let unwritten = unwritten.then_some(("serial_write", "the port takes no bytes"));
         alarms.extend(failed.chain(unwritten).map(|(action, why)| {

@@ -11,8 +11,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Parser;
 use serde::Serialize;
 
-use super::{gateway, plan};
 use super::spool::hours_text;
+use super::{gateway, plan};
 use crate::config::Settings;
 use crate::config::cell::{Action, Cell};
 use crate::spool::look::Look;

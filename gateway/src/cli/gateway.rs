@@ -369,7 +369,10 @@ pub fn load(
     let assembled = assemble(engine, catalog, &adapter, &params)?;
     let is_judged = robot.is_some_and(|(cell, _)| cell.separation.is_some());
     if is_judged && manifest_json(&assembled.pipeline).is_none() {
-        bail!("no stage of adapter {} computes a separation", machine.adapter);
+        bail!(
+            "no stage of adapter {} computes a separation",
+            machine.adapter
+        );
     }
     Ok(Loaded {
         params,

@@ -81,7 +81,10 @@ fn separation_values(values: &mut Vec<(&'static str, ParamValue)>, separation: &
                 "stop_signal_latency_s",
                 separation.stop_signal_latency.as_secs_f64(),
             ),
-            ("gateway_latency_s", separation.gateway_latency.as_secs_f64()),
+            (
+                "gateway_latency_s",
+                separation.gateway_latency.as_secs_f64(),
+            ),
             ("intrusion_m", separation.intrusion_m),
             ("person_uncertainty_m", separation.person_uncertainty_m),
             ("robot_uncertainty_m", separation.robot_uncertainty_m),
@@ -104,7 +107,10 @@ fn separation_values(values: &mut Vec<(&'static str, ParamValue)>, separation: &
         let time_s = time.as_secs_f64();
         numbers(
             values,
-            [("stopping_time_s", time_s), ("stopping_distance_m", distance_m)],
+            [
+                ("stopping_time_s", time_s),
+                ("stopping_distance_m", distance_m),
+            ],
         );
     }
 }
@@ -126,7 +132,10 @@ pub fn tables(
         Some((stage.stage.clone(), table("chain")?, table("capsules")?))
     });
     let nothing_on_it = robot.linear_axis.is_none() && robot.tool_capsules.is_empty();
-    let stopping = cell.separation.as_ref().map(|separation| &separation.stopping);
+    let stopping = cell
+        .separation
+        .as_ref()
+        .map(|separation| &separation.stopping);
     let Some((stage, mut chain, mut capsules)) = arm else {
         let by_speed = matches!(stopping, Some(Stopping::BySpeed(_)));
         return match nothing_on_it && !by_speed {
@@ -182,7 +191,10 @@ fn put_below(chain: &mut Table, capsules: &mut Table, axis: LinearAxis) -> Resul
     let driven = column(chain, "input");
     let is_driven = |row: &TableRow| driven.and_then(|at| row.values.get(at)) == Some(&input);
     if chain.rows.iter().any(is_driven) {
-        return Err(format!("the adapter's arm stands on axis {} already", axis.axis));
+        return Err(format!(
+            "the adapter's arm stands on axis {} already",
+            axis.axis
+        ));
     }
     let [x, y, z] = axis.direction;
     let cells = [
@@ -276,6 +288,10 @@ mod tests {
         let tool = &capsules.rows[7];
         assert_eq!(tool.values, [7.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.2, 0.1]);
         let twice = adapter.with_table("arm-distance", "chain", chain.clone());
-        assert!(super::tables(&twice, &cell(), &robot()).unwrap_err().contains("already"));
+        assert!(
+            super::tables(&twice, &cell(), &robot())
+                .unwrap_err()
+                .contains("already")
+        );
     }
 }

@@ -58,7 +58,9 @@ struct Permit(Vec<u8>);
 fn bytes(text: &str) -> Result<Permit, String> {
     let pairs = text.as_bytes().chunks(2);
     let byte = |pair: &[u8]| {
-        let digits = str::from_utf8(pair).ok().filter(|digits| digits.len() == 2)?;
+        let digits = str::from_utf8(pair)
+            .ok()
+            .filter(|digits| digits.len() == 2)?;
         u8::from_str_radix(digits, 16).ok()
     };
     let bytes: Option<Vec<u8>> = pairs.map(byte).collect();
@@ -107,7 +109,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Wire::serial(Path::new(&args.port), settings)?
     };
     let within = Duration::from_millis(args.permit_within_ms);
-    let watch = args.permit.map(|Permit(bytes)| PermitWatch::new(bytes, within));
+    let watch = args
+        .permit
+        .map(|Permit(bytes)| PermitWatch::new(bytes, within));
     let mut machine = Krc2::new(args.seed, args.faults)
         .encoding(match args.value_encoding {
             EncodingArg::SignMagnitude => ValueEncoding::SignMagnitude,

@@ -49,7 +49,9 @@ pub(super) fn settings(
     let known = map.get("machines").map(machine_ids).unwrap_or_default();
     let cells = map.optional("cells", |node| {
         node.distinct(|cell| cell.peek("id")?.scalar());
-        node.list(1..=MACHINES_MAX, |cell| read_cell::cell(cell, folder, &known))
+        node.list(1..=MACHINES_MAX, |cell| {
+            read_cell::cell(cell, folder, &known)
+        })
     });
     let uplink = map.optional("uplink", |node| uplink(node, folder, surroundings));
     let listen = map.optional("web", |node| {

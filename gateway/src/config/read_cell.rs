@@ -90,11 +90,7 @@ impl<'a> Machines<'a> {
     }
 }
 
-pub(super) fn cell<'a>(
-    node: Node<'a>,
-    folder: &Path,
-    machines: &Machines<'a>,
-) -> Option<Cell> {
+pub(super) fn cell<'a>(node: Node<'a>, folder: &Path, machines: &Machines<'a>) -> Option<Cell> {
     let map = node.map(&[
         "id",
         "robots",
@@ -120,20 +116,16 @@ pub(super) fn cell<'a>(
         map.optional("obstacles", |node| obstacles(node, folder))
     };
     let permit = map.optional("permit", |node| permit(node, machines));
-    let mut actions = Some(Vec::new());
+    let (mut actions, mut whole) = (Vec::new(), true);
     for (state, key) in ENTERING {
         let found = map.optional(key, |node| {
             node.list(1..=ACTIONS_MAX, |node| action(node, folder, machines))
         });
-        match (&mut actions, found) {
-            (Some(actions), Some(found)) => {
-                let found = found.into_iter().flatten();
-                actions.extend(found.map(|action| (state, action)));
-            }
-            _ => actions = None,
+        match found {
+            Some(found) => actions.extend(found.into_iter().flatten().map(|it| (state, it))),
+            None => whole = false,
         }
     }
-    let mut whole = true;
     if !is_judged {
         let keys = ENTERING.iter().map(|(_, key)| *key).chain(["permit"]);
         for (key, node) in keys.filter_map(|key| Some((key, map.get(key)?))) {
@@ -150,7 +142,7 @@ pub(super) fn cell<'a>(
         fixtures,
         source,
         permit: permit?,
-        actions: actions?,
+        actions,
     };
     whole.then_some(cell)
 }
@@ -215,11 +207,14 @@ fn tool_capsules(node: Node<'_>) -> Option<Vec<Capsule>> {
     node.list(1..=TOOL_CAPSULES_MAX, |node| {
         let map = node.map(&["name", "a", "b", "radius"])?;
         let name = map.required("name", |node| {
-            let allowed =
-                |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            let allowed = |text: &str| {
+                text.bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            };
             node.name(NAME_BYTES_MAX, "letters, digits and _", allowed)
         });
-        let end = |key| map.required(key, |node| point(node, METRES, 10.0, "a length"));
+        let end =
+            |key: &'static str| map.required(key, |node| point(node, METRES, 10.0, "a length"));
         let (a_m, b_m) = (end("a"), end("b"));
         let radius_m = map.required("radius", |node| {
             node.in_unit(METRES, 0.001..=10.0, "a length with its unit")
@@ -366,7 +361,11 @@ fn stopping_rows(path: &Path) -> Result<Vec<[f64; 3]>, String> {
         let at = table.columns.iter().position(|known| known == name);
         at.ok_or_else(|| format!("{place}: there is no column {name}"))
     };
-    let columns = [column("speed_m_per_s")?, column("time_s")?, column("distance_m")?];
+    let columns = [
+        column("speed_m_per_s")?,
+        column("time_s")?,
+        column("distance_m")?,
+    ];
     let rows: Vec<[f64; 3]> = table
         .rows
         .iter()
@@ -457,9 +456,10 @@ fn bytes(node: Node<'_>) -> Option<Vec<u8>> {
         .collect();
     let bytes = bytes.filter(|bytes| (1..=ACTION_BYTES_MAX).contains(&bytes.len()));
     if bytes.is_none() {
-        node.problem(format!("`{text}` are no bytes")).expected(format!(
-            "1 to {ACTION_BYTES_MAX} pairs of hexadecimal digits, such as \"53 54 4F 50\""
-        ));
+        node.problem(format!("`{text}` are no bytes"))
+            .expected(format!(
+                "1 to {ACTION_BYTES_MAX} pairs of hexadecimal digits, such as \"53 54 4F 50\""
+            ));
     }
     bytes
 }
@@ -498,7 +498,9 @@ fn action<'a>(node: Node<'a>, folder: &Path, machines: &Machines<'a>) -> Option<
         node.map(&[]).map(|_| Action::MqttAlarm)
     });
     let webhook = map.optional("webhook", |node| webhook(node, folder));
-    let mut found = [serial_write?, gpio?, mqtt_alarm?, webhook?].into_iter().flatten();
+    let mut found = [serial_write?, gpio?, mqtt_alarm?, webhook?]
+        .into_iter()
+        .flatten();
     match (found.next(), found.next()) {
         (Some(action), None) => Some(action),
         _ => {

@@ -59,12 +59,12 @@ impl Hands {
     }
 
     /// The port is open, or has gone away.
-    pub(super) fn port(&mut self, outlet: Option<Outlet>) {
+    pub fn port(&mut self, outlet: Option<Outlet>) {
         self.outlet = outlet;
     }
 
     /// The robot was judged at a line time; acts upon it `now`.
-    pub(super) fn judged(&mut self, state: State, at_ns: u64, now_ns: u64) {
+    pub fn judged(&mut self, state: State, at_ns: u64, now_ns: u64) {
         if let Some((standing, robot)) = &self.robot {
             standing.say(*robot, state, at_ns);
         }
@@ -72,7 +72,7 @@ impl Hands {
     }
 
     /// Writes what the cells' states ask for at this line time.
-    pub(super) fn act(&mut self, now_ns: u64) {
+    pub fn act(&mut self, now_ns: u64) {
         for (writes, pace, seen) in &mut self.writes {
             let (state, _) = writes.standing.at(now_ns);
             if state != *seen {

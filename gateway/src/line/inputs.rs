@@ -30,7 +30,9 @@ pub fn table_used(stage: &str, name: &str, table: &Table) -> TableUsed {
         stage: stage.to_owned(),
         table: name.to_owned(),
         columns: table.columns.clone(),
-        rows: rows.map(|row| (row.name.clone(), row.values.clone())).collect(),
+        rows: rows
+            .map(|row| (row.name.clone(), row.values.clone()))
+            .collect(),
     }
 }
 
@@ -118,7 +120,10 @@ pub enum InputError {
 impl Input {
     /// Whether it holds on, so that a line that begins again begins with it.
     pub(super) fn lasts(&self) -> bool {
-        matches!(self, Self::Obstacles(_) | Self::Parameter(_) | Self::Rules(_))
+        matches!(
+            self,
+            Self::Obstacles(_) | Self::Parameter(_) | Self::Rules(_)
+        )
     }
 
     /// Whether it takes the place of another one.

@@ -141,20 +141,34 @@ impl Judge {
 
     /// Whether what is due at that time is silence, and not an evaluation.
     pub fn is_silent_at(&self, due_ns: u64) -> bool {
-        self.silent_ns().is_some_and(|silent_ns| silent_ns <= due_ns)
+        self.silent_ns()
+            .is_some_and(|silent_ns| silent_ns <= due_ns)
     }
 
     fn silent_ns(&self) -> Option<u64> {
         // A frame that is exactly as old as it may be isn't too old.
-        Some(self.fresh_ns?.saturating_add(self.stale_after_ns).saturating_add(1))
+        Some(
+            self.fresh_ns?
+                .saturating_add(self.stale_after_ns)
+                .saturating_add(1),
+        )
     }
 
     /// A frame went through the pipeline. `None` where it says nothing of a separation.
-    pub fn frame<'a>(&mut self, outcome: &Outcome<'a>, at: Stamp, frame: u64) -> Option<Judged<'a>> {
+    pub fn frame<'a>(
+        &mut self,
+        outcome: &Outcome<'a>,
+        at: Stamp,
+        frame: u64,
+    ) -> Option<Judged<'a>> {
         match outcome.verdict() {
             Verdict::Accepted => {
-                let mut ours = outcome.records().filter(|record| record.module() == self.module);
-                ours.next()?;
+                if !outcome
+                    .records()
+                    .any(|record| record.module() == self.module)
+                {
+                    return None;
+                }
                 if self.separation_of(outcome).is_some() {
                     self.fresh_ns = Some(at.line_ns);
                     self.rejections = 0;
@@ -163,7 +177,13 @@ impl Judge {
             }
             Verdict::Rejected { .. } | Verdict::Struck { .. } => {
                 self.rejections = self.rejections.saturating_add(1);
-                let set_aside = matches!(outcome.verdict(), Verdict::Struck { strike: Strike::SetAside, .. });
+                let set_aside = matches!(
+                    outcome.verdict(),
+                    Verdict::Struck {
+                        strike: Strike::SetAside,
+                        ..
+                    }
+                );
                 if self.rejections < REJECTED_STREAK_MAX && !set_aside {
                     return None;
                 }
@@ -216,9 +236,8 @@ impl Judge {
     }
 
     fn separation_of<'a>(&self, outcome: &Outcome<'a>) -> Option<RecordRef<'a>> {
-        let is_it = |record: &RecordRef<'_>| {
-            record.name() == SEPARATION && record.module() == self.module
-        };
+        let is_it =
+            |record: &RecordRef<'_>| record.name() == SEPARATION && record.module() == self.module;
         outcome.records().find(is_it)
     }
 
@@ -270,9 +289,7 @@ pub fn manifest_json(pipeline: &Pipeline) -> Option<String> {
         .schema()
         .find(|kind| kind.record.record == SEPARATION)?
         .record;
-    let text = |name: &str, description: &str| {
-        serde_json::json!({"name": name, "kind": "text", "description": description})
-    };
+    let text = |name: &str, description: &str| serde_json::json!({"name": name, "kind": "text", "description": description});
     let mut fields = vec![
         text("state", "clear, warn, stop or unknown."),
         text("was", "The state before."),

@@ -152,12 +152,13 @@ pub async fn run(line: &mut Line, live: &mut Live, shutdown: &CancellationToken)
             () = sleep_until(wake) => {
                 let due_ns = line.judge_due_ns();
                 let (at, mut changed) = (clock.now(), false);
-                let mut sink = hand_over(live, &watch);
-                line.idle(at, &mut |output| {
-                    changed |= matches!(&output, Output::Judged(judged) if judged.was.is_some());
-                    sink(output);
-                });
-                drop(sink);
+                {
+                    let mut sink = hand_over(live, &watch);
+                    line.idle(at, &mut |output| {
+                        changed |= matches!(&output, Output::Judged(judged) if judged.was.is_some());
+                        sink(output);
+                    });
+                }
                 if changed {
                     note_tick(live, at, watch.clock_state);
                 }
@@ -222,7 +223,8 @@ fn hand_over<'a>(live: &'a mut Live, watch: &'a Watch) -> impl FnMut(Output<'_>)
 
 fn apply(line: &mut Line, live: &mut Live, input: &Input, watch: &Watch) {
     let at = live.clock.now();
-    if let Err(error) = line.apply(input, at, &mut hand_over(live, watch)) {
+    let applied = line.apply(input, at, &mut hand_over(live, watch));
+    if let Err(error) = applied {
         tracing::warn!(machine = %live.machine, %error, "an input was refused; nothing changed");
         return;
     }

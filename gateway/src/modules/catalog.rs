@@ -119,7 +119,11 @@ impl LoadedAdapter {
 
     /// A table of a stage, if its adapter names one.
     pub fn table(&self, stage: &str, name: &str) -> Option<&Table> {
-        let stage = self.adapter.pipeline.iter().find(|known| known.stage == stage)?;
+        let stage = self
+            .adapter
+            .pipeline
+            .iter()
+            .find(|known| known.stage == stage)?;
         let (_, file) = stage.tables.iter().find(|(known, _)| known == name)?;
         let (_, table) = self.tables.iter().find(|(known, _)| known == file)?;
         Some(table)

@@ -93,7 +93,11 @@ impl Wire {
         match self {
             Wire::Pty { pty: Some(pty), .. } => pty.receive(buffer).await,
             Wire::Pty { pty: None, .. } => std::future::pending().await,
-            Wire::Serial(stream) => stream.read(buffer).await,
+            Wire::Serial(stream) => match stream.read(buffer).await? {
+                // Nobody ends a serial line: the device hung up.
+                0 => Err(io::ErrorKind::BrokenPipe.into()),
+                bytes => Ok(bytes),
+            },
         }
     }
 

@@ -87,13 +87,16 @@ pub(super) async fn run(
     let hearing = Hearing::new(settings, topics.root(), said);
     let mut filters: Vec<(String, &str)> = Vec::new();
     if settings.release_on == ReleaseOn::Lake {
-        let why = "the lake says what it has: change the broker's permissions, or set release_on: broker";
+        let why =
+            "the lake says what it has: change the broker's permissions, or set release_on: broker";
         filters.push((topics.taken_filter(), why));
     }
     let why = "a source says where people are: change the broker's permissions";
     filters.extend(hearing.cells.keys().map(|topic| (topic.clone(), why)));
     for (filter, why) in filters {
-        if let Err(refusal) = subscribe(&client, &mut events, settings, &hearing, &filter, why).await {
+        if let Err(refusal) =
+            subscribe(&client, &mut events, settings, &hearing, &filter, why).await
+        {
             return refusal.into();
         }
     }
@@ -284,7 +287,9 @@ impl Hearing {
 
     // The event loop can't wait for those who are told, who may be waiting for it.
     fn publish(&self, topic: &[u8], payload: &[u8]) {
-        let cell = str::from_utf8(topic).ok().and_then(|topic| self.cells.get(topic));
+        let cell = str::from_utf8(topic)
+            .ok()
+            .and_then(|topic| self.cells.get(topic));
         if let (Some(cell), Some(heard)) = (cell, &self.heard) {
             let said = Heard {
                 name: Arc::clone(cell),

@@ -13,6 +13,7 @@ use super::workload::{ADAPTER, CYCLE_BYTES, Way, obstacles, port};
 use super::{Effort, median, quantile};
 use crate::cli::gateway::{self, MachinePlan, Plan};
 use crate::config::Spool;
+use crate::config::cell::{Cell, Pose, Robot};
 use crate::demo_broker;
 use crate::line::{Input, Line, Output};
 use crate::modules::assemble::{Params, assemble};
@@ -124,7 +125,7 @@ pub(super) async fn to_a_subscriber(effort: &Effort) -> anyhow::Result<Vec<Figur
             params: Params::new(),
             send_frames: true,
         }],
-        cells: vec![cell()?],
+        cells: vec![cell("robot-1")?],
         uplink: Some(uplink::Settings {
             site: Arc::clone(&name),
             gateway: Arc::clone(&name),
@@ -163,6 +164,24 @@ pub(super) async fn to_a_subscriber(effort: &Effort) -> anyhow::Result<Vec<Figur
             ),
         Figure::new("last byte in to MQTT subscriber, p99", quantile(&mut ms, 0.99), "ms", ms.len()),
     ])
+}
+
+/// A cell in which somebody stands around; distances alone.
+fn cell(machine: &str) -> anyhow::Result<Cell> {
+    Ok(Cell {
+        id: Arc::from("bench"),
+        robots: vec![Robot {
+            machine: Arc::from(machine),
+            base_pose: Pose::default(),
+            linear_axis: None,
+            tool_capsules: Vec::new(),
+        }],
+        separation: None,
+        fixtures: Some(obstacles()?),
+        source: None,
+        permit: None,
+        actions: Vec::new(),
+    })
 }
 
 /// Sends one cycle after the other, each when the one before has arrived; gives microseconds from
