@@ -266,7 +266,7 @@ impl Line {
         for (port, framer) in (0..).zip(framers) {
             way.port = port;
             framer.reset(SkipCause::Disconnected, &mut |event| {
-                way.event(&event, at, sink)
+                way.event(&event, at, sink);
             });
         }
         way.lose(Cause::Disconnected, at, sink);

@@ -56,7 +56,10 @@ impl Standing {
 
     /// How one robot stands at that line time.
     pub fn of(&self, robot: usize, at_ns: u64) -> State {
-        let word = self.words.get(robot).map_or(0, |word| word.load(Acquire));
+        let Some(word) = self.words.get(robot) else {
+            return State::Unknown;
+        };
+        let word = word.load(Acquire);
         if word >> STATE_BITS < at_ns {
             return State::Unknown;
         }

@@ -516,8 +516,11 @@ impl Look {
         }
         let mut active = self.cells.alarms();
         active.extend(spool_alarm(&self.spool.health().borrow()));
+        let mut alarms = serde_json::json!({"v": 1, "active": active});
         let since = active.iter().filter_map(|alarm| alarm["since"].as_str());
-        let alarms = serde_json::json!({"v": 1, "t": since.max(), "active": active});
+        if let Some(newest) = since.max() {
+            alarms["t"] = newest.into();
+        }
         self.board.put_alarms(None, &alarms.to_string());
         let backlog = self.spool.backlog();
         let uplink = self.uplink.borrow();

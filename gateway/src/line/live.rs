@@ -15,11 +15,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Hands, Input, Line, Oracle, Output, Recording};
 use crate::capture::{Input as Captured, InputKind};
-use crate::config::limits::{CLOCK_ASKED_EVERY_NS, LINE_RESTART_PAUSE_MAX, LINE_RESTART_PAUSE_MIN};
+use crate::config::limits::{
+    CLOCK_ASKED_EVERY_NS, LINE_RESTART_PAUSE_MAX, LINE_RESTART_PAUSE_MIN, TICK_EVERY,
+};
 use crate::gauge::Gauge;
 use crate::port::{Access, Happened, Keeper, LineClock, PortError, PortSpec, clock_state, first};
 use crate::spool::Intake;
 use crate::words::{Chunk, ClockState, LineState, RawInput, Stamp};
+
+const TICK_NS: u64 = TICK_EVERY.as_nanos() as u64;
 
 /// What a line needs to live, besides itself.
 #[derive(Debug)]
@@ -98,6 +102,8 @@ pub fn supervise(
 /// Runs the line until `shutdown`. Ports that go away are looked for until they are back.
 pub async fn run(line: &mut Line, live: &mut Live, shutdown: &CancellationToken) {
     let clock = live.clock;
+    // What a line that panicked left behind would keep its port in use.
+    live.hands.port(None);
     // Bytes go out on a machine's first port; a second one only listens to the other direction.
     let mut access = Some(live.hands.access());
     let mut ports: Vec<Keeper> = (0..)
@@ -129,7 +135,7 @@ pub async fn run(line: &mut Line, live: &mut Live, shutdown: &CancellationToken)
                     if let Some(recording) = &live.recording {
                         recording.chunk(chunk);
                     }
-                    check_latency(line, live, &watch, at.line_ns);
+                    check_latency(line, live, &mut watch, at.line_ns);
                 }
                 Happened::Opened => {
                     watch.opened();
@@ -163,7 +169,7 @@ pub async fn run(line: &mut Line, live: &mut Live, shutdown: &CancellationToken)
                     note_tick(live, at, watch.clock_state);
                 }
                 if let Some(due_ns) = due_ns.filter(|due_ns| *due_ns <= at.line_ns) {
-                    check_latency(line, live, &watch, due_ns);
+                    check_latency(line, live, &mut watch, due_ns);
                 }
             }
             () = shutdown.cancelled() => {
@@ -183,12 +189,18 @@ pub async fn run(line: &mut Line, live: &mut Live, shutdown: &CancellationToken)
 
 /// What came at that line time has been judged and acted upon by now: if that took longer than the
 /// rules allow, the separation was computed with a reaction time that doesn't hold.
-fn check_latency(line: &mut Line, live: &mut Live, watch: &Watch, since_ns: u64) {
+fn check_latency(line: &mut Line, live: &mut Live, watch: &mut Watch, since_ns: u64) {
     let Some(latency_max_ns) = line.gateway_latency_ns() else {
         return;
     };
-    let took_ns = live.clock.now().line_ns.saturating_sub(since_ns);
-    if took_ns > latency_max_ns {
+    let now_ns = live.clock.now().line_ns;
+    let took_ns = now_ns.saturating_sub(since_ns);
+    // Said once a tick at most: it is an input, and a busy computer must not be kept busy by it.
+    let said = watch
+        .late_ns
+        .is_some_and(|late_ns| now_ns < late_ns + TICK_NS);
+    if took_ns > latency_max_ns && !said {
+        watch.late_ns = Some(now_ns);
         apply(line, live, &Input::Late(took_ns as f64 / 1e9), watch);
     }
 }
@@ -280,6 +292,8 @@ struct Watch {
     fresh_ns: u64,
     bytes_since: u64,
     away: bool,
+    /// When the gateway was said to be late.
+    late_ns: Option<u64>,
     /// What the gauge was told last: telling takes a lock, and most frames change nothing.
     told: (LineState, &'static str),
 }
@@ -299,6 +313,7 @@ impl Watch {
             fresh_ns: now.line_ns,
             bytes_since: 0,
             away: true,
+            late_ns: None,
             told: (LineState::Starting, ""),
         }
     }
