@@ -138,7 +138,7 @@ impl Actions {
         };
         let place = (gpio.chip.clone(), gpio.line);
         if let Some(request) = self.lines.get(&place) {
-            return request.set_value(gpio.line, level).map(|_| ());
+            return request.set_value(gpio.line, level);
         }
         let request = Request::builder()
             .on_chip(&gpio.chip)

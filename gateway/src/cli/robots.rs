@@ -204,7 +204,8 @@ fn put_below(chain: &mut Table, capsules: &mut Table, axis: LinearAxis) -> Resul
         ("axis_z", z),
         ("input", input),
     ];
-    chain.rows.insert(0, row(chain, "linear_axis", &cells));
+    let below = row(chain, "linear_axis", &cells);
+    chain.rows.insert(0, below);
     let link = column(capsules, "link");
     for row in &mut capsules.rows {
         if let Some(link) = link.and_then(|at| row.values.get_mut(at)) {
