@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::cell::separation::{Cause, State};
 use crate::words::{LineState, Stamp};
 
 /// Counters with names that are known before the first frame, so that counting is an addition.
@@ -53,6 +54,17 @@ pub struct Condition {
     pub detail: String,
 }
 
+/// A robot's separation, in one word and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Separated {
+    /// The word.
+    pub state: State,
+    /// Why.
+    pub cause: Cause,
+    /// Since when, Unix time in nanoseconds.
+    pub since_wall_ns: i64,
+}
+
 /// The shared side of a line. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Gauge {
@@ -70,6 +82,9 @@ struct Inner {
     skipped_bytes: Counters,
     line_errors: Counters,
     condition: Mutex<Condition>,
+    separated: Mutex<Option<Separated>>,
+    /// What `separated` was told last, so that telling the same again takes no lock.
+    judged: AtomicU64,
 }
 
 /// One reading of a [`Gauge`].
@@ -91,6 +106,8 @@ pub struct Reading {
     pub line_errors: BTreeMap<String, u64>,
     /// The line's state.
     pub condition: Condition,
+    /// How the robot stands; `None` where no cell watches it, or before it was judged.
+    pub separated: Option<Separated>,
 }
 
 impl Gauge {
@@ -111,6 +128,8 @@ impl Gauge {
                     since_wall_ns: 0,
                     detail: String::new(),
                 }),
+                separated: Mutex::new(None),
+                judged: AtomicU64::new(u64::MAX),
             }),
         }
     }
@@ -178,6 +197,26 @@ impl Gauge {
         }
     }
 
+    /// The robot was judged at that time.
+    pub fn judged(&self, state: State, cause: Cause, at: Stamp) {
+        let number = (state as u64) << 8 | cause as u64;
+        if self.inner.judged.swap(number, Relaxed) == number {
+            return;
+        }
+        let mut separated = self
+            .inner
+            .separated
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let same = separated.filter(|before| before.state == state);
+        let since_wall_ns = same.map_or(at.wall_ns, |before| before.since_wall_ns);
+        *separated = Some(Separated {
+            state,
+            cause,
+            since_wall_ns,
+        });
+    }
+
     /// All of it, as it stands.
     pub fn read(&self) -> Reading {
         let last = self.inner.last_line_ns.load(Relaxed);
@@ -195,6 +234,11 @@ impl Gauge {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone(),
+            separated: *self
+                .inner
+                .separated
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! port ─chunk─▶ framing ─frame─▶ pipeline ─record─▶ intake of the spool
-//!   └─▶ capture                     ▲    └─▶ gauge (what others may see)
-//!                                 inputs (obstacles, parameters)
+//!   └─▶ capture                     ▲  │ └─▶ gauge (what others may see)
+//!                                inputs └─separation─▶ judge ─state─▶ permit, stop bytes
 //! ```
 //!
 //! [`Line`] is the way of a byte as plain functions: no clock, no socket, no file, no lock. The same
@@ -14,12 +14,15 @@
 //! - Between the last byte of a frame and its records nothing waits: no queue, no disk, no lock that
 //!   others hold. Intake, capture and gauge take what they are given or count that they could not.
 //! - A record leaves only if every stage accepted its frame.
-//! - Line time never goes back, and stages see nothing else of time.
+//! - Line time never goes back, and stages see nothing else of time. What is due without a byte (frames
+//!   that end with silence, ticks, silence itself) is done at its own instant, before what came later.
 //!
-//! What it doesn't do: decide what a distance means (that is the cell's), number records (the
+//! What it doesn't do: decide what a margin means (that is the cell's), number records (the
 //! spool's), or know MQTT and HTTP.
 
+mod hands;
 mod inputs;
+mod judge;
 mod live;
 mod oracle;
 mod recording;
@@ -32,13 +35,16 @@ use retrotap_host::{
     Verdict,
 };
 
-use crate::cell::obstacles::Seen;
+use crate::cell::separation::Cause;
 use crate::gauge::Gauge;
 use crate::modules::assemble::{Assembled, OBSTACLES};
 use crate::spool::Fields;
 use crate::words::{Chunk, ClockState, RawFrame, Record, Stamp};
 
-pub use inputs::{Input, InputError, Parameter};
+pub use hands::{Hands, Writes};
+pub use inputs::{Input, InputError, Parameter, adapter_of, table_used};
+use judge::Judge;
+pub use judge::{GATEWAY_MODULE, Judged, SEPARATION_STATE, manifest_json};
 pub use live::{Live, run, supervise};
 pub use oracle::Oracle;
 pub use recording::Recording;
@@ -46,10 +52,24 @@ pub use recording::Recording;
 /// What a line gives away, in the order in which it came about.
 #[derive(Debug)]
 pub enum Output<'a> {
-    /// A frame, before any stage saw it.
+    /// What the robot's separation was judged to be; before the frame that brought it, because somebody
+    /// may have to be stopped.
+    Judged(Judged<'a>),
+    /// A frame, accepted or not.
     Frame(FrameSeen<'a>),
     /// A record of a frame that all stages accepted.
     Record(RecordSeen<'a>),
+}
+
+/// Why an input was refused; nothing has changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// A stage or its manifest refuses it.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// Rules for a robot whose pipeline says nothing of separation.
+    #[error("no stage of this pipeline has a record `separation`: a cell can't watch this machine")]
+    NoSeparation,
 }
 
 /// A frame with its place on the line.
@@ -92,6 +112,7 @@ pub struct Line {
     pipeline: Pipeline,
     publish: Vec<Published>,
     obstacles_stage: Option<String>,
+    judge: Option<Judge>,
     stale_after_ns: u64,
     rejections: Vec<String>,
     gauge: Gauge,
@@ -131,6 +152,7 @@ impl Line {
             publish: published(&assembled.pipeline, &assembled.publish),
             pipeline: assembled.pipeline,
             obstacles_stage: assembled.obstacles_stage,
+            judge: None,
             stale_after_ns: assembled.stale_after_ns,
             frames: gauge.frames(),
             gauge,
@@ -181,6 +203,7 @@ impl Line {
     fn way(&mut self) -> (&mut [Framer], Way<'_>) {
         let way = Way {
             pipeline: &mut self.pipeline,
+            judge: &mut self.judge,
             publish: &self.publish,
             rejections: &self.rejections,
             gauge: &self.gauge,
@@ -190,12 +213,35 @@ impl Line {
         (&mut self.framers, way)
     }
 
-    /// Nothing came on any port until `at`: frames that end with silence end here.
+    /// Nothing came on any port until `at`: frames that end with silence end, and ticks and silence are
+    /// told of, each at the instant at which it is due.
     pub fn idle(&mut self, at: Stamp, sink: &mut impl FnMut(Output<'_>)) {
-        // Nearly always there is nothing to end, and this is asked for every chunk.
-        if self.idle_at_ns().is_none_or(|due_ns| due_ns > at.line_ns) {
-            return;
+        let mut ended_ns = None;
+        loop {
+            let frame_ns = self
+                .framing_idle_at_ns()
+                .filter(|due_ns| *due_ns <= at.line_ns);
+            let judge_ns = self.judge_due_ns().filter(|due_ns| *due_ns <= at.line_ns);
+            match (frame_ns, judge_ns) {
+                // Nearly always there is nothing due, and this is asked for every chunk.
+                (None, None) => return,
+                (Some(due_ns), judge_ns)
+                    if judge_ns.is_none_or(|judge_ns| due_ns <= judge_ns)
+                        && ended_ns != Some(due_ns) =>
+                {
+                    ended_ns = Some(due_ns);
+                    self.end_frames(at.back_to(due_ns), sink);
+                }
+                (_, Some(due_ns)) => {
+                    let (_, mut way) = self.way();
+                    way.due(at.back_to(due_ns), sink);
+                }
+                (Some(_), None) => return,
+            }
         }
+    }
+
+    fn end_frames(&mut self, at: Stamp, sink: &mut impl FnMut(Output<'_>)) {
         let (framers, mut way) = self.way();
         for (port, framer) in (0..).zip(framers) {
             way.port = port;
@@ -206,6 +252,7 @@ impl Line {
     /// Takes a frame that a line found before, as a lake keeps it: the way of a frame without the
     /// framing. Inputs are applied between frames as they were then.
     pub fn process(&mut self, frame: FrameSeen<'_>, sink: &mut impl FnMut(Output<'_>)) {
+        self.idle(frame.at, sink);
         let (_, mut way) = self.way();
         *way.frames = frame.number;
         way.port = frame.port;
@@ -213,22 +260,56 @@ impl Line {
     }
 
     /// The port went away: what was half a frame is none.
-    pub fn disconnected(&mut self, at: Stamp) {
+    pub fn disconnected(&mut self, at: Stamp, sink: &mut impl FnMut(Output<'_>)) {
+        self.idle(at, sink);
         let (framers, mut way) = self.way();
         for (port, framer) in (0..).zip(framers) {
             way.port = port;
             framer.reset(SkipCause::Disconnected, &mut |event| {
-                way.event(&event, at, &mut |_| {});
+                way.event(&event, at, sink);
             });
         }
+        way.lose(Cause::Disconnected, at, sink);
     }
 
     /// When [`Line::idle`] should be called next, in line time; `None`: not before the next byte.
     pub fn idle_at_ns(&self) -> Option<u64> {
+        let judge_ns = self.judge_due_ns();
+        self.framing_idle_at_ns().into_iter().chain(judge_ns).min()
+    }
+
+    /// When the robot is to be judged next if nothing comes before.
+    pub fn judge_due_ns(&self) -> Option<u64> {
+        self.judge.as_ref().and_then(Judge::due_ns)
+    }
+
+    /// Whether a cell watches this robot.
+    pub fn is_judged(&self) -> bool {
+        self.judge.is_some()
+    }
+
+    /// What the rules allow the gateway to take from a byte to what follows from it.
+    pub fn gateway_latency_ns(&self) -> Option<u64> {
+        self.judge.as_ref().map(Judge::gateway_latency_ns)
+    }
+
+    /// A recording is over: frames that silence would have ended end. The judge is not asked any more.
+    pub fn finish(&mut self, last: Stamp, sink: &mut impl FnMut(Output<'_>)) {
+        if let Some(due_ns) = self.framing_idle_at_ns() {
+            let after_ns = due_ns.saturating_sub(last.line_ns);
+            let at = Stamp {
+                line_ns: due_ns,
+                wall_ns: last.wall_ns.saturating_add_unsigned(after_ns),
+            };
+            self.end_frames(at, sink);
+        }
+    }
+
+    fn framing_idle_at_ns(&self) -> Option<u64> {
         self.framers.iter().filter_map(Framer::idle_at_ns).min()
     }
 
-    /// Changes what the frames after `at` are computed with.
+    /// Changes what the frames after `at` are computed with, and judges anew with it.
     ///
     /// # Errors
     ///
@@ -238,27 +319,45 @@ impl Line {
         input: &Input,
         at: Stamp,
         sink: &mut impl FnMut(Output<'_>),
-    ) -> Result<(), SettingError> {
+    ) -> Result<(), ApplyError> {
         // What ended before the change is computed with what held before it, in a replay as well.
         self.idle(at, sink);
         match input {
-            Input::Obstacles(snapshot) => match &self.obstacles_stage {
-                Some(stage) => {
-                    let table = snapshot.table(Seen::Standing);
-                    self.pipeline.set_table(stage, OBSTACLES, &table)
+            Input::Obstacles(room) => {
+                if let Some(stage) = &self.obstacles_stage {
+                    self.pipeline.set_table(stage, OBSTACLES, &room.table())?;
                 }
-                None => Ok(()),
-            },
-            Input::Parameter(Parameter { stage, name, value }) => {
-                self.pipeline.set_param(stage, name, value)
+                if let (Some(judge), Some(seen)) = (&mut self.judge, room.sighting()) {
+                    judge.source_heard(seen.holds_until_ns());
+                }
             }
+            Input::Parameter(Parameter { stage, name, value }) => {
+                self.pipeline.set_param(stage, name, value)?;
+            }
+            Input::Rules(rules) => match &mut self.judge {
+                Some(judge) => judge.rule(rules.clone()),
+                None => {
+                    let judge = Judge::new(rules.clone(), &self.pipeline, self.stale_after_ns);
+                    self.judge = Some(judge.ok_or(ApplyError::NoSeparation)?);
+                }
+            },
+            Input::Late(_) => {
+                let (_, mut way) = self.way();
+                way.lose(Cause::Latency, at, sink);
+                return Ok(());
+            }
+            Input::Tick => return Ok(()),
         }
+        let (_, mut way) = self.way();
+        way.evaluate(at, sink);
+        Ok(())
     }
 }
 
 /// From an event of the framing to the sink; borrowed from the line for one call.
 struct Way<'a> {
     pipeline: &'a mut Pipeline,
+    judge: &'a mut Option<Judge>,
     publish: &'a [Published],
     rejections: &'a [String],
     gauge: &'a Gauge,
@@ -295,9 +394,16 @@ impl Way<'_> {
     /// The heart of it: a frame through all stages, and its records out.
     fn frame(&mut self, frame: FrameSeen<'_>, sink: &mut impl FnMut(Output<'_>)) {
         self.gauge.frame(frame.at);
-        sink(Output::Frame(frame));
         let line_ns = i64::try_from(frame.at.line_ns).unwrap_or(i64::MAX);
         let outcome = self.pipeline.process(frame.bytes, line_ns);
+        let judged = self
+            .judge
+            .as_mut()
+            .and_then(|judge| judge.frame(&outcome, frame.at, frame.number));
+        if let Some(judged) = judged {
+            tell(self.gauge, judged, sink);
+        }
+        sink(Output::Frame(frame));
         let mut sent = 0;
         match outcome.verdict() {
             Verdict::Accepted => {
@@ -327,6 +433,34 @@ impl Way<'_> {
         self.gauge.records(sent);
     }
 
+    /// Something is due without a byte: an evaluation, or the word that nothing came for too long.
+    fn due(&mut self, at: Stamp, sink: &mut impl FnMut(Output<'_>)) {
+        let silent = |judge: &Judge| judge.is_silent_at(at.line_ns);
+        if self.judge.as_ref().is_some_and(silent) {
+            self.lose(Cause::Silent, at, sink);
+        } else {
+            self.evaluate(at, sink);
+        }
+    }
+
+    /// Has the stages say anew how it stands, where frames came lately. What they emit is for the
+    /// judge alone: it is no record of a frame.
+    fn evaluate(&mut self, at: Stamp, sink: &mut impl FnMut(Output<'_>)) {
+        if let Some(judge) = self.judge.as_mut().filter(|judge| judge.is_fresh()) {
+            let line_ns = i64::try_from(at.line_ns).unwrap_or(i64::MAX);
+            let outcome = self.pipeline.tick(line_ns);
+            let judged = judge.evaluate(&outcome, at, *self.frames);
+            tell(self.gauge, judged, sink);
+        }
+    }
+
+    fn lose(&mut self, cause: Cause, at: Stamp, sink: &mut impl FnMut(Output<'_>)) {
+        if let Some(judge) = self.judge.as_mut() {
+            let judged = judge.lose(cause, at, *self.frames);
+            tell(self.gauge, judged, sink);
+        }
+    }
+
     fn skipped(&self, bytes: usize, cause: SkipCause) {
         if let Some(index) = SkipCause::ALL.iter().position(|&known| known == cause) {
             self.gauge.skipped_bytes().add(index, bytes as u64);
@@ -340,6 +474,13 @@ impl Way<'_> {
             }
         }
     }
+}
+
+/// A judgement to the sink, where somebody acts on it, and then to the gauge.
+fn tell(gauge: &Gauge, judged: Judged<'_>, sink: &mut impl FnMut(Output<'_>)) {
+    let (state, cause, at) = (judged.state, judged.cause, judged.at);
+    sink(Output::Judged(judged));
+    gauge.judged(state, cause, at);
 }
 
 /// The records of the pipeline that the adapter lets leave.
@@ -436,14 +577,7 @@ impl RecordSeen<'_> {
     /// The record as it goes to the spool, with its values written out.
     pub fn to_record(&self, clock: ClockState) -> Record {
         let mut fields = Fields::new();
-        for (name, value) in self.record.fields() {
-            match value {
-                Value::F64(value) => fields.number(name, value),
-                Value::I64(value) => fields.integer(name, value),
-                Value::Bool(value) => fields.boolean(name, value),
-                Value::Text(value) => fields.text(name, value),
-            }
-        }
+        write_fields(&mut fields, &self.record);
         Record {
             name: Arc::clone(&self.published.name),
             module: Arc::clone(&self.published.module),
@@ -451,6 +585,17 @@ impl RecordSeen<'_> {
             clock,
             frame: self.frame,
             fields: fields.finish(),
+        }
+    }
+}
+
+fn write_fields(fields: &mut Fields, record: &RecordRef<'_>) {
+    for (name, value) in record.fields() {
+        match value {
+            Value::F64(value) => fields.number(name, value),
+            Value::I64(value) => fields.integer(name, value),
+            Value::Bool(value) => fields.boolean(name, value),
+            Value::Text(value) => fields.text(name, value),
         }
     }
 }

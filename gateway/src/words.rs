@@ -17,6 +17,17 @@ pub struct Stamp {
     pub wall_ns: i64,
 }
 
+impl Stamp {
+    /// The instant at an earlier line time, by both clocks.
+    pub fn back_to(self, line_ns: u64) -> Self {
+        let ago_ns = self.line_ns.saturating_sub(line_ns);
+        Self {
+            line_ns,
+            wall_ns: self.wall_ns.saturating_sub_unsigned(ago_ns),
+        }
+    }
+}
+
 /// Whether the wall clock can be believed, as it stands in every record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use retrotap::cell::separation::State;
+use retrotap::config::cell::{Action, Cell, RobotSpeed, Rule, Source, SourceWay};
 use retrotap::config::{self, Settings, Spool, Surroundings};
 use retrotap_adapters::schema::ParamValue;
 use retrotap_adapters::yaml::Problem;
@@ -91,13 +93,9 @@ fn a_whole_file_is_read_as_it_stands() {
     let pose = settings.cells[0].robots[0].base_pose;
     assert!((pose.xyz_m[1] - 1.5).abs() < 1e-12);
     assert!((pose.rpy_rad[2] - std::f64::consts::PI).abs() < 1e-12);
-    assert_eq!(
-        settings.cells[0]
-            .obstacles
-            .as_ref()
-            .map(|all| all.obstacles().len()),
-        Some(1)
-    );
+    let fixtures = settings.cells[0].fixtures.as_ref();
+    assert_eq!(fixtures.map(|all| all.obstacles().len()), Some(1));
+    a_whole_cell_is_read_as_it_stands(&settings.cells[0]);
     let uplink = settings.uplink.expect("an uplink");
     assert_eq!(uplink.url.to_string(), "mqtts://broker.plant.example:8883");
     assert_eq!(uplink.client_id, "retrotap-aachen-cell-3");
@@ -112,6 +110,46 @@ fn a_whole_file_is_read_as_it_stands() {
             sync_every: Duration::from_millis(500),
         }
     );
+}
+
+fn a_whole_cell_is_read_as_it_stands(cell: &Cell) {
+    let separation = cell.separation.as_ref().expect("it is judged");
+    assert_eq!(separation.rule, Rule::IsoTs15066);
+    assert!((separation.human_speed_m_per_s - 1.6).abs() < 1e-12);
+    assert_eq!(
+        separation.robot,
+        RobotSpeed::Measured {
+            max_acceleration_m_per_s2: 4.0
+        }
+    );
+    assert_eq!(separation.gateway_latency, Duration::from_millis(5));
+    assert_eq!(separation.hold, Duration::from_millis(500));
+    assert_eq!(
+        cell.source,
+        Some(Source {
+            by: SourceWay::Mqtt,
+            time_to_live: Duration::from_millis(300)
+        })
+    );
+    let permit = cell.permit.as_ref().expect("a permit");
+    assert_eq!(
+        (&*permit.machine, &permit.bytes[..]),
+        ("robot-1", &b"U"[..])
+    );
+    let on = |state| cell.actions.iter().filter(move |(on, _)| *on == state);
+    assert_eq!(on(State::Stop).count(), 2);
+    assert_eq!(
+        on(State::Stop).next().map(|(_, action)| action),
+        Some(&Action::SerialWrite {
+            machine: "robot-1".into(),
+            bytes: b"STOP".to_vec()
+        })
+    );
+    assert_eq!(on(State::Unknown).count(), 2);
+    assert_eq!(on(State::Warn).count(), 0);
+    let robot = &cell.robots[0];
+    assert_eq!(robot.linear_axis.map(|axis| axis.axis), Some(7));
+    assert!((robot.tool_capsules[0].b_m[2] - 0.2).abs() < 1e-12);
 }
 
 #[test]

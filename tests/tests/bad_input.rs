@@ -194,7 +194,7 @@ async fn ports_that_cant_be_had_are_named_while_the_next_machine_runs() {
         parity: Parity::None,
         stop_bits: 1,
     };
-    let _user = Serial::open(&used, serial).expect("it is free");
+    let _user = Serial::open(&used, serial, Access::Read).expect("it is free");
     fs::write(&file, "not a terminal").expect("written");
     let gateway = Gateway::start(
         folder.path(),

@@ -135,7 +135,7 @@ fn rooms_of_the_gateway_know_the_words_and_not_each_other() {
         ("modules", &[]),
         ("robot", &[]),
         ("config", &["cell"]),
-        ("gauge", &[]),
+        ("gauge", &["cell"]),
         ("simulate", &["port", "cell"]),
         ("demo_broker", &[]),
         (

@@ -59,6 +59,7 @@ impl Running {
             client_id: "retrotap-aachen-cell-3".into(),
             release_on,
             linger: limits::BATCH_LINGER,
+            hear: None,
         };
         let task = tokio::spawn(uplink::run(
             settings,

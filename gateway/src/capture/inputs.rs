@@ -26,7 +26,12 @@ pub enum InputKind {
     Obstacles,
     /// A parameter of a stage was set: `{"stage":…,"name":…,"value":…}`.
     Parameter,
-    /// The line gave its stages the time, without bytes: `data` is `null`.
+    /// The rules of the machine's cell: `data` is the gateway's `Rules`.
+    Rules,
+    /// The gateway took longer than it may: `data` is how long, in seconds.
+    Late,
+    /// Time alone changed something, or the line ended: `data` is `null`. What is due up to then is
+    /// done in a replay as well, also where no byte follows.
     Tick,
     /// The bytes before and after don't belong together: a port went away, or a stage was
     /// replaced. `data` says why.
@@ -40,6 +45,8 @@ impl InputKind {
             Self::Start => "start",
             Self::Obstacles => "obstacles",
             Self::Parameter => "parameter",
+            Self::Rules => "rules",
+            Self::Late => "late",
             Self::Tick => "tick",
             Self::Reset => "reset",
         }
@@ -58,7 +65,7 @@ pub struct Input {
 }
 
 /// `data` of the input that a line begins with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Start {
     /// The machine's name on its gateway.
@@ -69,6 +76,23 @@ pub struct Start {
     /// The modules of the pipeline, in order.
     #[serde(default)]
     pub modules: Vec<ModuleUsed>,
+    /// Tables that the settings put in the place of the adapter's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<TableUsed>,
+}
+
+/// A table of a stage that a recorded line ran with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableUsed {
+    /// The stage.
+    pub stage: String,
+    /// The table's name in its manifest.
+    pub table: String,
+    /// Its columns.
+    pub columns: Vec<String>,
+    /// Its rows: a name, and a number per column.
+    pub rows: Vec<(String, Vec<f64>)>,
 }
 
 /// A module that a recorded line ran.

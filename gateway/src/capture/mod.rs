@@ -22,7 +22,7 @@ pub mod reader;
 pub mod rtac;
 pub mod writer;
 
-pub use inputs::{Input, InputKind, ModuleUsed, Start};
+pub use inputs::{Input, InputKind, ModuleUsed, Start, TableUsed};
 pub use reader::{Item, ReadError, Reader};
 pub use writer::{PortLabel, Writer};
 

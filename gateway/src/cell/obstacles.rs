@@ -4,20 +4,17 @@
 //!
 //! ```json
 //! [{"id":"p1","kind":"sphere","center":[1.2,0.4,1.0],"radius":0.3},
-//!  {"id":"p2","kind":"capsule","a":[2,1,0],"b":[2,1,1.8],"radius":0.35},
-//!  {"id":"fence","kind":"box","center":[0,2.5,1],"size":[4,0.1,2]},
-//!  {"id":"cart","kind":"box","center":[3,2,0.5],"size":[1,1,1],"velocity":[0.4,0,0],"max_speed":0.8}]
+//!  {"id":"p2","kind":"capsule","a":[2,1,0],"b":[2,1,1.8],"radius":0.35,"velocity":[0.4,0,0]},
+//!  {"id":"fence","kind":"box","center":[0,2.5,1],"size":[4,0.1,2]}]
 //! ```
 //!
-//! Metres and m/s, in the cell's frame (the robot's base frame unless a base pose is given), z up. A
-//! `velocity` is how it moves just now, a `max_speed` how fast it can come at most; whoever states none
-//! may come as fast as a person. A snapshot is taken whole or refused whole: half a room is worse than a
-//! clear error.
+//! Metres, in the cell's frame (the robot's base frame unless a base pose is given), z up. A snapshot
+//! is taken whole or refused whole: half a room is worse than a clear error.
 //!
-//! When it was [`Seen`] is not the snapshot's: whoever takes it knows the line's time.
+//! [`Room`] puts them together: fixtures, which stand where they are and never get old, and whom a
+//! source saw, which holds for its time to live and not a moment longer.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use retrotap_host::{Table, TableRow};
 use serde::{Deserialize, Serialize};
@@ -30,8 +27,8 @@ pub const OBSTACLES_MAX: usize = 32;
 /// precision still resolves 0.1 mm there.
 pub const COORDINATE_MAX_M: f64 = 1_000.0;
 
-/// The greatest speed of an obstacle, in m/s: that of the stage, and far beyond anything in a cell.
-pub const SPEED_MAX_M_PER_S: f64 = 100.0;
+/// The greatest part of a velocity, in m/s: no person and no truck in a plant is as fast.
+pub const VELOCITY_MAX_M_PER_S: f64 = 50.0;
 
 /// The longest obstacle id, in bytes.
 pub const ID_BYTES_MAX: usize = 64;
@@ -48,12 +45,9 @@ pub enum Obstacle {
         center: [f64; 3],
         /// More than zero.
         radius: f64,
-        /// How it moves, m/s; absent: nobody said.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        velocity: Option<[f64; 3]>,
-        /// How fast it can come at most, m/s; absent: as fast as a person.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        max_speed: Option<f64>,
+        /// How it moves, in m/s; zero where that isn't known.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        velocity: [f64; 3],
     },
     /// All points within `radius` of the segment from `a` to `b`: a person, upright.
     Capsule {
@@ -65,12 +59,9 @@ pub enum Obstacle {
         b: [f64; 3],
         /// More than zero.
         radius: f64,
-        /// How it moves, m/s; absent: nobody said.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        velocity: Option<[f64; 3]>,
-        /// How fast it can come at most, m/s; absent: as fast as a person.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        max_speed: Option<f64>,
+        /// How it moves, in m/s; zero where that isn't known.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        velocity: [f64; 3],
     },
     /// A box whose edges are parallel to the axes of the cell.
     Box {
@@ -80,12 +71,9 @@ pub enum Obstacle {
         center: [f64; 3],
         /// Whole edge lengths, each more than zero.
         size: [f64; 3],
-        /// How it moves, m/s; absent: nobody said.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        velocity: Option<[f64; 3]>,
-        /// How fast it can come at most, m/s; absent: as fast as a person.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        max_speed: Option<f64>,
+        /// How it moves, in m/s; zero where that isn't known.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        velocity: [f64; 3],
     },
 }
 
@@ -94,23 +82,6 @@ pub enum Obstacle {
 #[serde(transparent)]
 pub struct Snapshot {
     obstacles: Vec<Obstacle>,
-}
-
-/// Since when, and until when, what a snapshot says can be believed. Times are line times.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Seen {
-    /// It is built in: always there, and by itself it comes nobody nearer unless it says so.
-    Fixture,
-    /// It stands there until another snapshot says otherwise, however long that takes.
-    Standing,
-    /// It was there at that time. It is believed for a while, and until then taken to have moved on with
-    /// its velocity.
-    At {
-        /// Nanoseconds since the line began.
-        line_ns: u64,
-        /// How long it is believed; at least a nanosecond.
-        time_to_live: Duration,
-    },
 }
 
 /// Why a snapshot was refused.
@@ -160,19 +131,11 @@ impl Snapshot {
 
     /// Checks a list of obstacles.
     pub fn new(obstacles: Vec<Obstacle>) -> Result<Self, SnapshotError> {
-        if obstacles.len() > OBSTACLES_MAX {
-            return Err(SnapshotError::TooMany {
-                count: obstacles.len(),
-            });
-        }
-        let mut ids = BTreeSet::new();
+        check_names(obstacles.iter().map(Obstacle::id))?;
         for (index, obstacle) in obstacles.iter().enumerate() {
             let bytes = obstacle.id().len();
             if bytes == 0 || bytes > ID_BYTES_MAX {
                 return Err(SnapshotError::Id { index, bytes });
-            }
-            if !ids.insert(obstacle.id()) {
-                return Err(SnapshotError::DoubledId(obstacle.id().to_owned()));
             }
             obstacle.check()?;
         }
@@ -183,27 +146,151 @@ impl Snapshot {
     pub fn obstacles(&self) -> &[Obstacle] {
         &self.obstacles
     }
+}
 
-    /// The stage's `obstacles` table of this snapshot alone.
-    pub fn table(&self, seen: Seen) -> Table {
-        table(self.rows(seen))
-    }
+/// Everything in a cell at one moment.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
+pub struct Room {
+    fixtures: Snapshot,
+    sighting: Option<Sighting>,
+}
 
-    /// Its rows of that table, to be put together with those of others.
-    pub fn rows(&self, seen: Seen) -> impl Iterator<Item = TableRow> {
-        self.obstacles
-            .iter()
-            .map(move |obstacle| obstacle.row(seen))
+/// Whom a source saw, and when.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sighting {
+    /// All of them; empty means that nobody was there.
+    pub obstacles: Snapshot,
+    /// Line time at which they were there, in nanoseconds.
+    pub seen_ns: u64,
+    /// For how long that holds, in nanoseconds.
+    pub time_to_live_ns: u64,
+}
+
+impl Sighting {
+    /// Until when it holds, in line time.
+    pub fn holds_until_ns(&self) -> u64 {
+        self.seen_ns.saturating_add(self.time_to_live_ns)
     }
 }
 
-/// The stage's `obstacles` table with these rows, at most [`OBSTACLES_MAX`] of them.
-pub fn table(rows: impl IntoIterator<Item = TableRow>) -> Table {
-    Table {
-        columns: COLUMNS.iter().map(ToString::to_string).collect(),
-        rows: rows.into_iter().collect(),
+impl Room {
+    /// What stands there, and whom a source saw.
+    ///
+    /// # Errors
+    ///
+    /// Together they are too many, or two have one name.
+    pub fn new(fixtures: Snapshot, sighting: Option<Sighting>) -> Result<Self, SnapshotError> {
+        let seen = sighting.iter().flat_map(|seen| &seen.obstacles.obstacles);
+        let all = fixtures.obstacles.iter().chain(seen);
+        check_names(all.map(Obstacle::id))?;
+        Ok(Self { fixtures, sighting })
+    }
+
+    /// Reads the JSON of a capture, or that of the API as fixtures.
+    ///
+    /// # Errors
+    ///
+    /// It is none, or not a possible room.
+    pub fn parse(json: &str) -> Result<Self, SnapshotError> {
+        let room: Self =
+            serde_json::from_str(json).map_err(|error| SnapshotError::Json(error.to_string()))?;
+        let whole = Snapshot::new;
+        let fixtures = whole(room.fixtures.obstacles)?;
+        let sighting = room
+            .sighting
+            .map(|seen| {
+                let obstacles = whole(seen.obstacles.obstacles)?;
+                Ok::<_, SnapshotError>(Sighting { obstacles, ..seen })
+            })
+            .transpose()?;
+        Self::new(fixtures, sighting)
+    }
+
+    /// Whom a source saw, if one did.
+    pub fn sighting(&self) -> Option<&Sighting> {
+        self.sighting.as_ref()
+    }
+
+    /// The rows of the stage's `obstacles` table.
+    pub fn table(&self) -> Table {
+        let fixtures = self.fixtures.obstacles.iter();
+        let fixtures = fixtures.map(|fixture| fixture.row(FIXTURE_SPEED, 0, 0));
+        let seen = self.sighting.iter().flat_map(|seen| {
+            let obstacles = seen.obstacles.obstacles.iter();
+            obstacles.map(|one| one.row(PERSON_SPEED, seen.seen_ns, seen.time_to_live_ns))
+        });
+        Table {
+            columns: COLUMNS.iter().map(ToString::to_string).collect(),
+            rows: fixtures.chain(seen).collect(),
+        }
     }
 }
+
+impl From<Snapshot> for Room {
+    /// Fixtures alone.
+    fn from(fixtures: Snapshot) -> Self {
+        Self {
+            fixtures,
+            sighting: None,
+        }
+    }
+}
+
+/// A room in JSON: the list of the API where there are fixtures alone, else an object.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Fixtures(Vec<Obstacle>),
+    Seen(WrittenSighting),
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenSighting {
+    fixtures: Vec<Obstacle>,
+    seen: Vec<Obstacle>,
+    seen_line_ns: u64,
+    time_to_live_ns: u64,
+}
+
+impl From<Room> for Written {
+    fn from(room: Room) -> Self {
+        let fixtures = room.fixtures.obstacles;
+        match room.sighting {
+            None => Self::Fixtures(fixtures),
+            Some(sighting) => Self::Seen(WrittenSighting {
+                fixtures,
+                seen: sighting.obstacles.obstacles,
+                seen_line_ns: sighting.seen_ns,
+                time_to_live_ns: sighting.time_to_live_ns,
+            }),
+        }
+    }
+}
+
+impl From<Written> for Room {
+    /// As it stands: [`Room::parse`] checks it.
+    fn from(written: Written) -> Self {
+        let unchecked = |obstacles| Snapshot { obstacles };
+        match written {
+            Written::Fixtures(fixtures) => unchecked(fixtures).into(),
+            Written::Seen(written) => Self {
+                fixtures: unchecked(written.fixtures),
+                sighting: Some(Sighting {
+                    obstacles: unchecked(written.seen),
+                    seen_ns: written.seen_line_ns,
+                    time_to_live_ns: written.time_to_live_ns,
+                }),
+            },
+        }
+    }
+}
+
+/// How fast a row may approach, in the stage's words: a fixture not at all, whoever is seen as fast as a
+/// person.
+const FIXTURE_SPEED: f64 = 0.0;
+const PERSON_SPEED: f64 = -1.0;
 
 /// The columns of `arm-distance`'s table, in which a row is written.
 const COLUMNS: [&str; 14] = [
@@ -223,8 +310,24 @@ const COLUMNS: [&str; 14] = [
     "time_to_live_s",
 ];
 
-/// What stands in the column `speed_m_per_s` for somebody who may come as fast as a person.
-const AS_A_PERSON: f64 = -1.0;
+fn is_zero(velocity: &[f64; 3]) -> bool {
+    *velocity == [0.0; 3]
+}
+
+/// Not too many, and no name twice.
+fn check_names<'a>(ids: impl Iterator<Item = &'a str>) -> Result<(), SnapshotError> {
+    let (mut known, mut count) = (BTreeSet::new(), 0);
+    for id in ids {
+        count += 1;
+        if !known.insert(id) {
+            return Err(SnapshotError::DoubledId(id.to_owned()));
+        }
+    }
+    if count > OBSTACLES_MAX {
+        return Err(SnapshotError::TooMany { count });
+    }
+    Ok(())
+}
 
 impl Obstacle {
     /// Its name.
@@ -234,28 +337,37 @@ impl Obstacle {
         }
     }
 
-    /// How it moves, m/s, where that is stated.
-    pub fn velocity(&self) -> Option<[f64; 3]> {
+    fn velocity(&self) -> &[f64; 3] {
         match self {
             Self::Sphere { velocity, .. }
             | Self::Capsule { velocity, .. }
-            | Self::Box { velocity, .. } => *velocity,
-        }
-    }
-
-    /// How fast it can come at most, m/s, where that is stated.
-    pub fn max_speed(&self) -> Option<f64> {
-        match self {
-            Self::Sphere { max_speed, .. }
-            | Self::Capsule { max_speed, .. }
-            | Self::Box { max_speed, .. } => *max_speed,
+            | Self::Box { velocity, .. } => velocity,
         }
     }
 
     fn check(&self) -> Result<(), SnapshotError> {
-        let within = |what, value: f64, low: f64, high: f64, expected| {
+        let fast = |part: &&f64| !(-VELOCITY_MAX_M_PER_S..=VELOCITY_MAX_M_PER_S).contains(*part);
+        if let Some(&value) = self.velocity().iter().find(fast) {
+            return Err(SnapshotError::Number {
+                id: self.id().to_owned(),
+                what: "velocity",
+                value,
+                expected: "-50 m/s to 50 m/s",
+            });
+        }
+        let number = |what, value: f64, positive: bool| {
+            let expected = if positive {
+                "more than 0 m and at most 1000 m"
+            } else {
+                "-1000 m to 1000 m"
+            };
+            let low = if positive {
+                f64::MIN_POSITIVE
+            } else {
+                -COORDINATE_MAX_M
+            };
             // A NaN is in no range, so it is refused here as well.
-            if (low..=high).contains(&value) {
+            if (low..=COORDINATE_MAX_M).contains(&value) {
                 Ok(())
             } else {
                 Err(SnapshotError::Number {
@@ -266,31 +378,7 @@ impl Obstacle {
                 })
             }
         };
-        let number = |what, value: f64, positive: bool| match positive {
-            true => {
-                let expected = "more than 0 m and at most 1000 m";
-                within(what, value, f64::MIN_POSITIVE, COORDINATE_MAX_M, expected)
-            }
-            false => {
-                let expected = "-1000 m to 1000 m";
-                within(what, value, -COORDINATE_MAX_M, COORDINATE_MAX_M, expected)
-            }
-        };
         let point = |what, point: &[f64; 3]| point.iter().try_for_each(|&v| number(what, v, false));
-        for speed in self.velocity().into_iter().flatten() {
-            let expected = "-100 m/s to 100 m/s";
-            within(
-                "velocity",
-                speed,
-                -SPEED_MAX_M_PER_S,
-                SPEED_MAX_M_PER_S,
-                expected,
-            )?;
-        }
-        if let Some(speed) = self.max_speed() {
-            let expected = "0 m/s to 100 m/s";
-            within("max_speed", speed, 0.0, SPEED_MAX_M_PER_S, expected)?;
-        }
         match self {
             Self::Sphere { center, radius, .. } => {
                 point("center", center)?;
@@ -308,7 +396,7 @@ impl Obstacle {
         }
     }
 
-    fn row(&self, seen: Seen) -> TableRow {
+    fn row(&self, speed_m_per_s: f64, seen_ns: u64, time_to_live_ns: u64) -> TableRow {
         let (kind, a, b, radius) = match self {
             Self::Sphere { center, radius, .. } => (0.0, center, &[0.0; 3], *radius),
             Self::Capsule { a, b, radius, .. } => (1.0, a, b, *radius),
@@ -318,24 +406,9 @@ impl Obstacle {
         values.push(kind);
         values.extend_from_slice(a);
         values.extend_from_slice(b);
-        values.push(radius);
-        let (otherwise, velocity, seen_s, time_to_live_s) = match seen {
-            Seen::Fixture => (0.0, [0.0; 3], 0.0, 0.0),
-            Seen::Standing => (AS_A_PERSON, [0.0; 3], 0.0, 0.0),
-            Seen::At {
-                line_ns,
-                time_to_live,
-            } => (
-                AS_A_PERSON,
-                self.velocity().unwrap_or_default(),
-                line_ns as f64 * 1e-9,
-                // Zero would say that it is never old.
-                time_to_live.max(Duration::from_nanos(1)).as_secs_f64(),
-            ),
-        };
-        values.push(self.max_speed().unwrap_or(otherwise));
-        values.extend_from_slice(&velocity);
-        values.extend_from_slice(&[seen_s, time_to_live_s]);
+        values.extend([radius, speed_m_per_s]);
+        values.extend_from_slice(self.velocity());
+        values.extend([seen_ns, time_to_live_ns].map(|ns| ns as f64 / 1e9));
         TableRow {
             name: self.id().to_owned(),
             values,
@@ -355,72 +428,53 @@ mod tests {
                 {"id":"fence","kind":"box","center":[0,2.5,1],"size":[4,0.1,2]}]"#,
         )
         .unwrap();
-        let table = snapshot.table(Seen::Standing);
-        let rows: Vec<_> = table.rows.iter().map(|row| &row.values[..8]).collect();
-        assert_eq!(rows[0], [0.0, 1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 0.3]);
-        assert_eq!(rows[1], [1.0, 2.0, 1.0, 0.0, 2.0, 1.0, 1.8, 0.35]);
-        assert_eq!(rows[2], [2.0, 0.0, 2.5, 1.0, 4.0, 0.1, 2.0, 0.0]);
+        let sighting = Sighting {
+            obstacles: Snapshot::parse(
+                r#"[{"id":"anna","kind":"sphere","center":[5,6,7],"radius":0.4,"velocity":[0.1,-0.2,0]}]"#,
+            )
+            .unwrap(),
+            seen_ns: 2_500_000_000,
+            time_to_live_ns: 300_000_000,
+        };
+        let table = Room::new(snapshot, Some(sighting)).unwrap().table();
+        let shapes: Vec<_> = table.rows.iter().map(|row| &row.values[..8]).collect();
+        assert_eq!(shapes[0], [0.0, 1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 0.3]);
+        assert_eq!(shapes[1], [1.0, 2.0, 1.0, 0.0, 2.0, 1.0, 1.8, 0.35]);
+        assert_eq!(shapes[2], [2.0, 0.0, 2.5, 1.0, 4.0, 0.1, 2.0, 0.0]);
+        assert_eq!(shapes[3], [0.0, 5.0, 6.0, 7.0, 0.0, 0.0, 0.0, 0.4]);
         assert_eq!(table.rows[2].name, "fence");
-        assert_eq!(table.columns.len(), 14);
-    }
-
-    #[test]
-    fn when_it_was_seen_decides_what_its_motion_means() {
-        let snapshot = Snapshot::parse(
-            r#"[{"id":"p","kind":"sphere","center":[1,2,3],"radius":0.3,"velocity":[0.5,0,-1]},
-                {"id":"c","kind":"box","center":[0,2,1],"size":[4,1,2],"max_speed":0.8}]"#,
-        )
-        .unwrap();
-        let motion = |seen| {
-            let table = snapshot.table(seen);
-            let of_row = |row: &TableRow| row.values[8..].to_vec();
-            table.rows.iter().map(of_row).collect::<Vec<_>>()
-        };
-        let at = Seen::At {
-            line_ns: 1_500_000_000,
-            time_to_live: Duration::from_millis(300),
-        };
-        assert_eq!(
-            motion(at),
-            [
-                [-1.0, 0.5, 0.0, -1.0, 1.5, 0.3],
-                [0.8, 0.0, 0.0, 0.0, 1.5, 0.3]
-            ]
-        );
-        assert_eq!(
-            motion(Seen::Standing),
-            [
-                [-1.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-                [0.8, 0.0, 0.0, 0.0, 0.0, 0.0]
-            ]
-        );
-        assert_eq!(
-            motion(Seen::Fixture),
-            [[0.0; 6], [0.8, 0.0, 0.0, 0.0, 0.0, 0.0]]
-        );
-        // What is believed for no time at all is old at once, and no fixture.
-        let at_once = Seen::At {
-            line_ns: 0,
-            time_to_live: Duration::ZERO,
-        };
-        assert!(motion(at_once)[0][5] > 0.0);
-    }
-
-    #[test]
-    fn a_snapshot_is_written_as_it_was_read() {
-        let json = concat!(
-            r#"[{"kind":"sphere","id":"p","center":[1.0,2.0,3.0],"radius":0.3},"#,
-            r#"{"kind":"box","id":"c","center":[0.0,2.0,1.0],"size":[4.0,1.0,2.0],"#,
-            r#""velocity":[0.5,0.0,-1.0],"max_speed":0.8}]"#
-        );
-        let snapshot = Snapshot::parse(json).unwrap();
-        assert_eq!(serde_json::to_string(&snapshot).unwrap(), json);
+        let motions: Vec<_> = table.rows.iter().map(|row| &row.values[8..]).collect();
+        assert_eq!(motions[2], [0.0; 6], "a fixture stands and never gets old");
+        assert_eq!(motions[3], [-1.0, 0.1, -0.2, 0.0, 2.5, 0.3]);
+        assert_eq!(table.columns.len(), table.rows[3].values.len());
     }
 
     #[test]
     fn an_empty_snapshot_is_a_room_with_nobody_in_it() {
-        let nobody = Snapshot::parse("[]").unwrap();
-        assert!(nobody.table(Seen::Fixture).rows.is_empty());
+        assert!(Room::parse("[]").unwrap().table().rows.is_empty());
+    }
+
+    #[test]
+    fn a_room_stands_in_a_capture_as_it_was() {
+        let fixtures =
+            r#"[{"id":"fence","kind":"box","center":[0.0,2.5,1.0],"size":[4.0,0.1,2.0]}]"#;
+        let seen = r#"{"id":"p1","kind":"sphere","center":[1.0,2.0,3.0],"radius":0.3,"velocity":[0.4,0.0,0.0]}"#;
+        let with = |seen: &str| {
+            format!(
+                r#"{{"fixtures":{fixtures},"seen":[{seen}],"seen_line_ns":7,"time_to_live_ns":9}}"#
+            )
+        };
+        for json in [fixtures.to_owned(), with(seen), with("")] {
+            let room = Room::parse(&json).unwrap();
+            assert_eq!(serde_json::to_string(&room).unwrap(), json);
+        }
+        let fence_again = with(&seen.replace("p1", "fence"));
+        assert!(matches!(
+            Room::parse(&fence_again),
+            Err(SnapshotError::DoubledId(_))
+        ));
+        assert!(Room::parse(&with(&seen.replace("0.3", "-1"))).is_err());
+        assert!(Room::parse(&with(&seen.replace("[0.4", "[51"))).is_err());
     }
 
     #[test]
@@ -444,11 +498,5 @@ mod tests {
             refused(r#"[{"id":"b","kind":"box","center":[0,0,2000],"size":[1,1,1]}]"#)
                 .contains("center is 2000")
         );
-        let moving = |how: &str| {
-            format!(r#"[{{"id":"b","kind":"sphere","center":[0,0,0],"radius":1,{how}}}]"#)
-        };
-        assert!(refused(&moving(r#""velocity":[0,0,101]"#)).contains("velocity is 101"));
-        assert!(refused(&moving(r#""velocity":[0,0]"#)).contains("expected JSON"));
-        assert!(refused(&moving(r#""max_speed":-1"#)).contains("0 m/s to 100 m/s"));
     }
 }

@@ -16,6 +16,7 @@ mod computing;
 mod latency;
 mod report;
 mod spool;
+mod stop;
 mod subscriber;
 mod workload;
 
@@ -52,6 +53,8 @@ struct Effort {
     first_calls: usize,
     /// Cycles that are timed from their last byte to their record.
     cycles_timed: usize,
+    /// Cycles that stop a robot.
+    stops_timed: usize,
     /// Starts of the whole program, with and without compiled modules.
     starts: usize,
     /// Machines on one gateway, and for how long they send.
@@ -66,6 +69,7 @@ const FULL: Effort = Effort {
     cycles_per_round: 200,
     first_calls: 40,
     cycles_timed: 2_000,
+    stops_timed: 20_000,
     starts: 7,
     machines: 16,
     load_s: 6.0,
@@ -77,6 +81,7 @@ const QUICK: Effort = Effort {
     cycles_per_round: 20,
     first_calls: 2,
     cycles_timed: 20,
+    stops_timed: 20,
     starts: 1,
     machines: 2,
     load_s: 0.5,
@@ -95,6 +100,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     report.add(tokio::task::spawn_blocking(move || computing::measure(&effort)).await??);
     say("from a byte on a pseudo-terminal to its record");
     report.add(latency::to_the_sink(&effort).await?);
+    say("from a byte on a pseudo-terminal to stop bytes");
+    report.add(stop::to_the_stop(&effort).await?);
     say("from a byte on a pseudo-terminal to a subscriber");
     report.add(latency::to_a_subscriber(&effort).await?);
     say("the spool by itself");

@@ -6,15 +6,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use serde::Serialize;
 
-use super::plan;
 use super::spool::hours_text;
+use super::{gateway, plan};
 use crate::config::Settings;
-use crate::modules::assemble::assemble;
+use crate::config::cell::{Action, Cell};
 use crate::spool::look::Look;
 use crate::time::rfc3339;
 use crate::uplink::tls;
@@ -80,9 +80,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         eprintln!("error: there is no file {}", args.file.display());
         return Ok(ExitCode::from(2));
     }
-    let (findings, room) = tokio::task::spawn_blocking({
+    let (findings, said) = tokio::task::spawn_blocking({
         let file = args.file.clone();
-        move || (findings(&file), room(&file))
+        move || (findings(&file), said(&file))
     })
     .await?;
     let errors = findings
@@ -104,8 +104,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
                 counted(all - errors, "warning")
             ),
         }
-        if let Some(room) = room {
-            println!("{room}");
+        for said in said {
+            println!("{said}");
         }
     }
     Ok(if errors == 0 {
@@ -115,9 +115,78 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// How long the spool can hold out, if it has seen anything yet.
-fn room(file: &Path) -> Option<String> {
-    let spool = plan::settings(file).ok()?.spool;
+/// What the settings come to: what each cell does, and how long the spool can hold out.
+fn said(file: &Path) -> Vec<String> {
+    let Ok(settings) = plan::settings(file) else {
+        return Vec::new();
+    };
+    let mut said: Vec<String> = settings.cells.iter().map(cell_text).collect();
+    said.extend(room(&settings));
+    said
+}
+
+/// A cell in a paragraph.
+fn cell_text(cell: &Cell) -> String {
+    let robots: Vec<&str> = cell.robots.iter().map(|robot| &*robot.machine).collect();
+    let mut text = format!("cell {}: {}", cell.id, robots.join(", "));
+    let Some(separation) = &cell.separation else {
+        return text + "; distances only, no states, nothing is written";
+    };
+    let unwatched = "; nobody says where people are: fixtures alone count";
+    text += &match cell.source {
+        None => unwatched.to_owned(),
+        Some(source) => format!(
+            "; unknown when obstacles are older than {}",
+            milliseconds(source.time_to_live)
+        ),
+    };
+    text += &format!(
+        "; stop below 0 m of margin, warn below {} m, better again {} m above it for {}",
+        separation.warn_margin_m,
+        separation.hysteresis_m,
+        milliseconds(separation.hold)
+    );
+    match &cell.permit {
+        None => text += "; no permit is sent",
+        Some(permit) => {
+            text += &format!(
+                "; in clear and warn the permit {} goes to {} every {}",
+                bytes_text(&permit.bytes),
+                permit.machine,
+                milliseconds(permit.every)
+            );
+        }
+    }
+    for (state, action) in &cell.actions {
+        let action = match action {
+            Action::SerialWrite { machine, bytes } => {
+                format!("{} to {machine} once (not fail-safe)", bytes_text(bytes))
+            }
+            Action::Gpio(gpio) => format!(
+                "line {} of {} to {} (not fail-safe)",
+                gpio.line,
+                gpio.chip.display(),
+                u8::from(gpio.value)
+            ),
+            Action::MqttAlarm => "an alarm on the broker".to_owned(),
+            Action::Webhook(webhook) => format!("a POST to {}", webhook.url),
+        };
+        text += &format!("\n  on {}: {action}", state.name());
+    }
+    text + "\n  advisory: this is not a safety function"
+}
+
+fn milliseconds(duration: Duration) -> String {
+    format!("{} ms", duration.as_secs_f64() * 1e3)
+}
+
+fn bytes_text(bytes: &[u8]) -> String {
+    let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+    bytes.join(" ")
+}
+
+fn room(settings: &Settings) -> Option<String> {
+    let spool = &settings.spool;
     let held = Look::open(&spool.path).ok()?.held();
     let hours = held.hours_in(spool.max_bytes)?;
     Some(format!(
@@ -194,13 +263,10 @@ fn pipelines(settings: &Settings, about: &About<'_>) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     for (index, machine) in settings.machines.iter().enumerate() {
-        let assembled = catalog
-            .adapter(&machine.adapter)
-            .and_then(|adapter| Ok((adapter, plan::params(settings, &catalog, machine)?)))
-            .map_err(|error| error.to_string())
-            .and_then(|(adapter, params)| {
-                assemble(&engine, &catalog, &adapter, &params).map_err(|error| error.to_string())
-            });
+        let assembled = plan::machine(machine)
+            .and_then(|machine| gateway::load(&engine, &catalog, &machine, &settings.cells))
+            .map(|loaded| loaded.assembled)
+            .map_err(|error| format!("{error:#}"));
         match assembled {
             Err(message) => {
                 findings.push(about(

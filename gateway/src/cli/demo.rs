@@ -12,14 +12,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::gateway::{self, Gateway, MachinePlan, Plan};
 use super::signals;
+use crate::cell::separation::State;
 use crate::config::Spool;
+use crate::config::cell::{
+    Action, Cell, Pose, Robot, RobotSpeed, Rule, Separation, SerialPermit, Source, SourceWay,
+    Stopping,
+};
 use crate::config::limits::BATCH_LINGER;
 use crate::demo_broker;
-use crate::line::Input;
 use crate::modules::assemble::Params;
 use crate::modules::catalog::Catalog;
 use crate::port::PortSpec;
-use crate::simulate::{Faults, Krc2, Wire, drive, people};
+use crate::simulate::{Faults, Krc2, PermitWatch, Wire, drive_watching, people};
 use crate::uplink::{self, BrokerUrl, ReleaseOn};
 
 /// A simulated robot, people who walk around it, a broker and the dashboard: nothing to configure.
@@ -55,6 +59,11 @@ pub struct Args {
 }
 
 const MACHINE: &str = "robot-1";
+const CELL: &str = "cell-1";
+
+/// What lets the simulated robot move, and how long it goes on without.
+const PERMIT: &[u8] = &[0x55];
+const PERMIT_WITHIN: Duration = Duration::from_millis(200);
 
 /// How often the demo says where its people are.
 const PEOPLE_EVERY: Duration = Duration::from_millis(100);
@@ -79,9 +88,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             adapter: "kuka-krc2".to_owned(),
             ports: vec![PortSpec::Serial(port)],
             params: Params::new(),
-            inputs: vec![Input::Obstacles(people::at(0.0)?)],
             send_frames: true,
         }],
+        cells: vec![cell()?],
         uplink: Some(uplink::Settings {
             site: Arc::from("demo"),
             gateway: Arc::from("demo"),
@@ -94,6 +103,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             client_id: "retrotap-demo".to_owned(),
             release_on: ReleaseOn::Broker,
             linger: BATCH_LINGER,
+            hear: None,
         }),
         listen: Some(args.listen),
         spool: Spool::at(folder.path().join("spool")),
@@ -105,8 +115,10 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
     let stop = CancellationToken::new();
     let robot = tokio::spawn({
-        let (stop, source) = (stop.clone(), Krc2::new(args.seed, args.faults));
-        async move { drive(&mut wire, source, stop.cancelled()).await }
+        let watch = PermitWatch::new(PERMIT.to_vec(), PERMIT_WITHIN);
+        let source = Krc2::new(args.seed, args.faults).permit(watch.is_there());
+        let stop = stop.clone();
+        async move { drive_watching(&mut wire, source, Some(watch), stop.cancelled()).await }
     });
     let page = gateway.page.unwrap_or(args.listen);
     greet(page, broker.address());
@@ -125,19 +137,65 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The demo's cell. Its figures are invented so that all states are seen in a minute; those of a real
+/// robot come from its maker, and those of a real cell from whoever answers for it.
+fn cell() -> anyhow::Result<Cell> {
+    Ok(Cell {
+        id: Arc::from(CELL),
+        robots: vec![Robot {
+            machine: Arc::from(MACHINE),
+            base_pose: Pose::default(),
+            linear_axis: None,
+            tool_capsules: Vec::new(),
+        }],
+        separation: Some(Separation {
+            rule: Rule::IsoTs15066,
+            human_speed_m_per_s: 1.6,
+            robot: RobotSpeed::Measured {
+                max_acceleration_m_per_s2: 2.0,
+            },
+            stopping: Stopping::One {
+                time: Duration::from_millis(300),
+                distance_m: 0.15,
+            },
+            sensor_latency: Duration::from_millis(20),
+            stop_signal_latency: Duration::from_millis(20),
+            // A laptop that does other things as well.
+            gateway_latency: Duration::from_millis(50),
+            intrusion_m: 0.1,
+            person_uncertainty_m: 0.05,
+            robot_uncertainty_m: 0.02,
+            warn_margin_m: 0.5,
+            hysteresis_m: 0.1,
+            hold: Duration::from_millis(500),
+        }),
+        fixtures: Some(people::fence()?),
+        source: Some(Source {
+            by: SourceWay::Api,
+            time_to_live: 5 * PEOPLE_EVERY,
+        }),
+        permit: Some(SerialPermit {
+            machine: Arc::from(MACHINE),
+            bytes: PERMIT.to_vec(),
+            every: Duration::from_millis(50),
+        }),
+        actions: vec![
+            (State::Stop, Action::MqttAlarm),
+            (State::Unknown, Action::MqttAlarm),
+        ],
+    })
+}
+
 /// People walk for as long as the demo runs.
 async fn walk(gateway: &Gateway) {
     let began = Instant::now();
     let mut every = tokio::time::interval(PEOPLE_EVERY);
     loop {
         every.tick().await;
-        match people::at(began.elapsed().as_secs_f64()) {
-            Ok(snapshot) => {
-                if !gateway.input(MACHINE, Input::Obstacles(snapshot)) {
-                    tracing::warn!("the line takes no obstacles at the moment");
-                }
-            }
-            Err(error) => tracing::error!(%error, "the demo's people"),
+        let people = people::at(began.elapsed().as_secs_f64()).map_err(anyhow::Error::from);
+        let seen = people.and_then(|people| Ok(gateway.simulate(CELL, people)?));
+        if let Err(error) = seen {
+            tracing::warn!(%error, "the demo's people");
         }
     }
 }
@@ -152,7 +210,8 @@ async fn after(seconds: Option<u64>) {
 fn greet(page: SocketAddr, mqtt: SocketAddr) {
     println!(
         "\
-Retrotap demo: a simulated KUKA KR C2 at 9600 baud on a pseudo-terminal, and two people
+Retrotap demo: a simulated KUKA KR C2 at 9600 baud on a pseudo-terminal, and two people. The robot moves
+only while the gateway's permit comes: when somebody is too near it stops, and when the gateway is killed.
 
   dashboard   http://{page}/
   MQTT        mosquitto_sub -h {} -p {} -t 'retrotap/#' -v

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle as Thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use retrotap_host::Engine;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -16,11 +16,16 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::service::Pulse;
-use crate::capture::{Input as Captured, InputKind, ModuleUsed, PortLabel, Start};
+use crate::capture::{Input as Captured, InputKind, ModuleUsed, PortLabel, Start, TableUsed};
+use crate::cell::obstacles::Snapshot;
 use crate::config;
-use crate::config::limits::INPUTS_PENDING_MAX;
+use crate::config::cell::{Cell, SourceWay};
+use crate::config::limits::{HEARD_PENDING_MAX, INPUTS_PENDING_MAX};
 use crate::gauge::Gauge;
-use crate::line::{Input, Line, Live, Oracle, Parameter, Recording, supervise};
+use crate::line::{
+    GATEWAY_MODULE, Input, Line, Live, Oracle, Parameter, Recording, manifest_json, supervise,
+    table_used,
+};
 use crate::modules::assemble::{Assembled, Params, assemble};
 use crate::modules::catalog::{Catalog, LoadedAdapter};
 use crate::port::{LineClock, PortSpec};
@@ -33,6 +38,10 @@ use crate::web::status::{
 };
 use crate::words::LineState;
 
+use super::actions::Actions;
+use super::cells::{Cells, HearError};
+use super::robots;
+
 /// What is to run.
 #[derive(Debug)]
 pub struct Plan {
@@ -44,6 +53,8 @@ pub struct Plan {
     pub simulated: bool,
     /// At least one.
     pub machines: Vec<MachinePlan>,
+    /// The spaces around those that are robots.
+    pub cells: Vec<Cell>,
     /// The way out; records are kept until the spool is full where there is none.
     pub uplink: Option<uplink::Settings>,
     /// Where the page listens, if there is one.
@@ -59,7 +70,7 @@ pub struct Plan {
 }
 
 /// One machine of a plan.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct MachinePlan {
     /// Its name on this gateway.
     pub id: Arc<str>,
@@ -69,8 +80,6 @@ pub struct MachinePlan {
     pub ports: Vec<PortSpec>,
     /// Parameters that win over the adapter's.
     pub params: Params,
-    /// What its line begins with, such as the obstacles of its cell.
-    pub inputs: Vec<Input>,
     /// Whether raw frames leave as well.
     pub send_frames: bool,
 }
@@ -83,7 +92,7 @@ pub struct Gateway {
     pub pulses: Vec<Pulse>,
     /// What the page shows.
     pub status: watch::Receiver<Arc<Status>>,
-    inputs: BTreeMap<Arc<str>, mpsc::Sender<Input>>,
+    cells: Arc<Cells>,
     lines: Vec<Thread<()>>,
     tasks: Vec<JoinHandle<()>>,
     spool: Spool,
@@ -131,14 +140,16 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
     let page = listener.as_ref().map(TcpListener::local_addr).transpose()?;
     let (stop_lines, stop_rest) = (CancellationToken::new(), CancellationToken::new());
     let board = Board::new();
+    // One clock for all lines, so that they know how old each other's words are.
+    let clock = LineClock::start();
+    let cells = Arc::new(Cells::new(plan.cells.clone(), clock, plan.simulated));
 
-    let mut inputs = BTreeMap::new();
     let (mut lines, mut pulses) = (Vec::new(), Vec::new());
     let mut tasks = Vec::new();
     let mut shown = Vec::new();
     let mut refused = Vec::new();
     for machine in plan.machines {
-        let (adapter, assembled) = match load(&engine, &plan.catalog, &machine) {
+        let loaded = match load(&engine, &plan.catalog, &machine, &plan.cells) {
             Ok(loaded) => loaded,
             // One machine's module must not keep the others from running.
             Err(error) => {
@@ -149,11 +160,20 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
                 continue;
             }
         };
+        let beginning = beginning(&machine, &loaded)?;
+        let Loaded {
+            params,
+            adapter,
+            assembled,
+            ..
+        } = loaded;
         for module in &assembled.modules {
             board.put_schema(&machine.id, &module.id, &module.manifest_json);
         }
+        if let Some(json) = manifest_json(&assembled.pipeline) {
+            board.put_schema(&machine.id, GATEWAY_MODULE, &json);
+        }
         let gauge = Line::gauge_for(&assembled);
-        let clock = LineClock::start();
         shown.push(Shown {
             id: Arc::clone(&machine.id),
             adapter: machine.adapter.clone(),
@@ -165,17 +185,11 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
             rate: Rate::default(),
         });
         let (sender, receiver) = mpsc::channel(INPUTS_PENDING_MAX);
-        for input in &machine.inputs {
-            sender
-                .try_send(input.clone())
-                .map_err(|_| anyhow!("too many inputs to begin with"))?;
-        }
-        inputs.insert(Arc::clone(&machine.id), sender);
         pulses.push(Pulse {
             machine: Arc::clone(&machine.id),
             gauge: gauge.clone(),
         });
-        let beginning = beginning(&machine, &assembled)?;
+        cells.line_begins(&machine.id, sender);
         let recording = match &plan.record_dir {
             None => None,
             Some(folder) => Some(record(folder, &machine, &beginning, clock)?),
@@ -195,6 +209,8 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
             intake: spool.intake(&machine.id),
             send_frames: machine.send_frames,
             beginning,
+            first: cells.first(&machine.id),
+            hands: cells.hands(&machine.id),
             recording,
             oracle,
             clock,
@@ -205,7 +221,7 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
             &engine,
             &plan.catalog,
             adapter,
-            machine.params,
+            params,
         )?;
         lines.push(supervise(live, make, gauge, stop_lines.clone())?);
     }
@@ -214,9 +230,24 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
         bail!("no machine can run:\n{}", refused.join("\n"));
     }
 
+    let gauges: BTreeMap<Arc<str>, Gauge> = shown
+        .iter()
+        .map(|shown| (Arc::clone(&shown.id), shown.gauge.clone()))
+        .collect();
+    let actions = Actions::new(Arc::clone(&cells), gauges.clone())?;
+    tasks
+        .push(tokio::spawn(actions.run(stop_rest.clone())));
+
     let uplink_status = watch::Sender::new(uplink::Status::off());
     let uplink_seen = uplink_status.subscribe();
-    if let Some(settings) = plan.uplink {
+    if let Some(mut settings) = plan.uplink {
+        let (to, heard) = mpsc::channel(HEARD_PENDING_MAX);
+        settings.hear = cells.hears(to);
+        tasks.push(tokio::spawn(hear(
+            Arc::clone(&cells),
+            heard,
+            stop_rest.clone(),
+        )));
         let uplink = uplink::run(
             settings,
             reader,
@@ -231,6 +262,8 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
         simulated: plan.simulated,
         began: Instant::now(),
         shown,
+        cells: Arc::clone(&cells),
+        gauges,
         spool: spool.clone(),
         uplink: uplink_seen,
         board,
@@ -260,7 +293,7 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
         page,
         pulses,
         status: seen,
-        inputs,
+        cells,
         lines,
         tasks,
         spool,
@@ -270,11 +303,13 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
 }
 
 impl Gateway {
-    /// Hands an input to a machine's line. False: there is no such machine, or it is not taking any.
-    pub fn input(&self, machine: &str, input: Input) -> bool {
-        self.inputs
-            .get(machine)
-            .is_some_and(|sender| sender.try_send(input).is_ok())
+    /// Where a demo's people are, in a cell.
+    ///
+    /// # Errors
+    ///
+    /// There is no such cell, or its lines take none at present.
+    pub fn simulate(&self, cell: &str, people: Snapshot) -> Result<(), HearError> {
+        self.cells.simulate(cell, people)
     }
 
     /// Stops the lines, lets what they made go out, stores the rest, and stops.
@@ -304,15 +339,76 @@ impl Gateway {
     }
 }
 
-/// A machine's adapter, and what its line is made of.
-fn load(
+/// A machine as its line begins: its parameters and its adapter's tables with those of its cell.
+#[derive(Debug)]
+pub struct Loaded {
+    params: Params,
+    adapter: LoadedAdapter,
+    /// The tables of the cell alone.
+    tables: Vec<TableUsed>,
+    /// What the line is made of.
+    pub assembled: Assembled,
+}
+
+/// Puts a machine together, without starting anything.
+///
+/// # Errors
+///
+/// Its adapter, a module or the stages' settings can't be used, or its cell asks for more than they
+/// can do.
+pub fn load(
     engine: &Engine,
     catalog: &Catalog,
     machine: &MachinePlan,
-) -> anyhow::Result<(LoadedAdapter, Assembled)> {
-    let adapter = catalog.adapter(&machine.adapter)?;
-    let assembled = assemble(engine, catalog, &adapter, &machine.params)?;
-    Ok((adapter, assembled))
+    cells: &[Cell],
+) -> anyhow::Result<Loaded> {
+    let mut params = machine.params.clone();
+    let mut adapter = catalog.adapter(&machine.adapter)?;
+    let mut tables = Vec::new();
+    let robot = robots::of(cells, &machine.id);
+    if let Some((cell, robot)) = robot {
+        robots::params(&mut params, catalog, &adapter, cell, robot)?;
+        for (stage, name, table) in
+            robots::tables(&adapter, cell, robot).map_err(anyhow::Error::msg)?
+        {
+            tables.push(table_used(&stage, name, &table));
+            adapter = adapter.with_table(&stage, name, table);
+        }
+    }
+    let assembled = assemble(engine, catalog, &adapter, &params)?;
+    let is_judged = robot.is_some_and(|(cell, _)| cell.separation.is_some());
+    if is_judged && manifest_json(&assembled.pipeline).is_none() {
+        bail!(
+            "no stage of adapter {} computes a separation",
+            machine.adapter
+        );
+    }
+    Ok(Loaded {
+        params,
+        adapter,
+        tables,
+        assembled,
+    })
+}
+
+/// Hands what the broker brings to the cells.
+async fn hear(
+    cells: Arc<Cells>,
+    mut heard: mpsc::Receiver<uplink::Heard>,
+    stop: CancellationToken,
+) {
+    loop {
+        let heard = tokio::select! {
+            heard = heard.recv() => heard,
+            () = stop.cancelled() => return,
+        };
+        let Some(uplink::Heard { name, payload }) = heard else {
+            return;
+        };
+        if let Err(error) = cells.hear(&name, SourceWay::Mqtt, &payload) {
+            tracing::warn!(cell = &*name, %error, "a snapshot of obstacles is refused");
+        }
+    }
 }
 
 /// Builds the line: the first one is there already, later ones are made when it fails.
@@ -336,12 +432,13 @@ fn maker(
     })
 }
 
-/// What a line begins with: its modules, and the parameters of the settings.
-fn beginning(machine: &MachinePlan, assembled: &Assembled) -> anyhow::Result<Vec<Captured>> {
+/// What a line begins with: its modules, and the tables and parameters of the settings.
+fn beginning(machine: &MachinePlan, loaded: &Loaded) -> anyhow::Result<Vec<Captured>> {
     let start = Start {
         machine: machine.id.to_string(),
         adapter: Some(machine.adapter.clone()),
-        modules: assembled
+        modules: loaded
+            .assembled
             .modules
             .iter()
             .map(|module| ModuleUsed {
@@ -349,9 +446,10 @@ fn beginning(machine: &MachinePlan, assembled: &Assembled) -> anyhow::Result<Vec
                 sha256: module.sha256.clone(),
             })
             .collect(),
+        tables: loaded.tables.clone(),
     };
     let mut inputs = vec![Captured::new(0, InputKind::Start, &start)?];
-    for (stage, params) in &machine.params {
+    for (stage, params) in &loaded.params {
         for (name, value) in params {
             let (stage, name, value) = (stage.clone(), name.clone(), value.clone());
             let parameter = Input::Parameter(Parameter { stage, name, value });
@@ -395,6 +493,8 @@ struct Look {
     simulated: bool,
     began: Instant,
     shown: Vec<Shown>,
+    cells: Arc<Cells>,
+    gauges: BTreeMap<Arc<str>, Gauge>,
     spool: Spool,
     uplink: watch::Receiver<uplink::Status>,
     board: Board,
@@ -423,10 +523,14 @@ impl Look {
             self.board
                 .put_alarms(Some(&machine.id), &alarms.to_string());
         }
-        self.board.put_alarms(
-            None,
-            &spool_alarms(&self.spool.health().borrow()).to_string(),
-        );
+        let mut active = self.cells.alarms();
+        active.extend(spool_alarm(&self.spool.health().borrow()));
+        let mut alarms = serde_json::json!({"v": 1, "active": active});
+        let since = active.iter().filter_map(|alarm| alarm["since"].as_str());
+        if let Some(newest) = since.max() {
+            alarms["t"] = newest.into();
+        }
+        self.board.put_alarms(None, &alarms.to_string());
         let backlog = self.spool.backlog();
         let uplink = self.uplink.borrow();
         let wall_ns = self
@@ -439,6 +543,7 @@ impl Look {
             gateway: self.gateway.to_string(),
             simulated: self.simulated,
             machines,
+            cells: self.cells.look(&self.gauges, &latest),
             uplink: UplinkStatus {
                 state: match uplink.state {
                     uplink::State::Off => UplinkState::Off,
@@ -474,10 +579,10 @@ fn alarms(state: LineState, since: &str, detail: &str) -> serde_json::Value {
     serde_json::json!({"v": 1, "t": since, "active": active})
 }
 
-/// The alarms of the gateway itself: a disk that doesn't serve.
-fn spool_alarms(health: &spool::Health) -> serde_json::Value {
+/// The alarm of a disk that doesn't serve.
+fn spool_alarm(health: &spool::Health) -> Option<serde_json::Value> {
     let (alarm, since_unix_ns, detail) = match health {
-        spool::Health::Ok => return serde_json::json!({"v": 1, "active": []}),
+        spool::Health::Ok => return None,
         spool::Health::DiskFull {
             since_unix_ns,
             detail,
@@ -488,8 +593,7 @@ fn spool_alarms(health: &spool::Health) -> serde_json::Value {
         } => ("spool_failing", since_unix_ns, detail),
     };
     let since = rfc3339(*since_unix_ns);
-    let active = [serde_json::json!({"alarm": alarm, "since": since, "detail": detail})];
-    serde_json::json!({"v": 1, "t": since, "active": active})
+    Some(serde_json::json!({"alarm": alarm, "since": since, "detail": detail}))
 }
 
 impl Shown {

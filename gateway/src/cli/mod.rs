@@ -7,7 +7,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod actions;
 pub mod bench;
+pub mod cells;
 pub mod check;
 pub mod demo;
 pub mod gateway;
@@ -16,6 +18,7 @@ pub mod ports;
 pub mod record;
 pub mod replay;
 pub mod robot;
+pub mod robots;
 pub mod run;
 pub mod service;
 pub mod signals;

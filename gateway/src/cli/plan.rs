@@ -4,15 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use retrotap_adapters::yaml::Problem;
-use retrotap_host::ParamValue;
 
 use super::gateway::{MachinePlan, Plan};
-use crate::cell::obstacles::Snapshot;
 use crate::config::limits::BATCH_LINGER;
-use crate::config::{self, Machine, Pose, Settings, Surroundings};
-use crate::line::Input;
+use crate::config::{self, Machine, Settings, Surroundings};
 use crate::modules::assemble::{Params, host_value};
-use crate::modules::catalog::{Catalog, CatalogError};
+use crate::modules::catalog::Catalog;
 use crate::port::PortSpec;
 use crate::uplink;
 
@@ -49,100 +46,47 @@ fn cache_dir() -> Option<PathBuf> {
         .or_else(|| Some(folder("HOME")?.join(".cache/retrotap")))
 }
 
-/// The machine's own parameters, and where its base stands in its cell.
+/// One machine.
 ///
 /// # Errors
 ///
-/// The adapter or one of its modules can't be had.
-pub fn params(
-    settings: &Settings,
-    catalog: &Catalog,
-    machine: &Machine,
-) -> Result<Params, CatalogError> {
-    let mut params: Params = machine
-        .params
-        .iter()
+/// A port's name means nothing.
+pub fn machine(machine: &Machine) -> anyhow::Result<MachinePlan> {
+    let ports: Result<Vec<PortSpec>, _> = machine.ports.iter().map(|port| port.parse()).collect();
+    Ok(MachinePlan {
+        id: machine.id.clone(),
+        adapter: machine.adapter.clone(),
+        ports: ports.with_context(|| format!("machine {}", machine.id))?,
+        params: params(machine),
+        send_frames: machine.frames,
+    })
+}
+
+fn params(machine: &Machine) -> Params {
+    let stages = machine.params.iter();
+    stages
         .map(|(stage, own)| {
             let own = own
                 .iter()
                 .map(|(name, value)| (name.clone(), host_value(value)));
             (stage.clone(), own.collect())
         })
-        .collect();
-    let robots = settings.cells.iter().flat_map(|cell| &cell.robots);
-    for robot in robots.filter(|robot| robot.machine == machine.id) {
-        for stage in &catalog.adapter(&machine.adapter)?.adapter.pipeline {
-            let module = catalog.module(&stage.stage)?;
-            let own = params.entry(stage.stage.clone()).or_default();
-            for (name, value) in base_params(robot.base_pose) {
-                if module
-                    .manifest()
-                    .parameters
-                    .iter()
-                    .any(|known| known.name == name)
-                {
-                    own.insert(name.to_owned(), ParamValue::Number { value, unit: None });
-                }
-            }
-        }
-    }
-    Ok(params)
-}
-
-/// The parameters by which a stage knows where its robot stands.
-fn base_params(pose: Pose) -> [(&'static str, f64); 6] {
-    let ([x, y, z], [roll, pitch, yaw]) = (pose.xyz_m, pose.rpy_rad);
-    [
-        ("base_x_m", x),
-        ("base_y_m", y),
-        ("base_z_m", z),
-        ("base_roll_rad", roll),
-        ("base_pitch_rad", pitch),
-        ("base_yaw_rad", yaw),
-    ]
-}
-
-/// What stands in the machine's cell.
-fn obstacles<'a>(settings: &'a Settings, machine: &Machine) -> Option<&'a Snapshot> {
-    settings
-        .cells
-        .iter()
-        .find(|cell| cell.robots.iter().any(|robot| robot.machine == machine.id))?
-        .obstacles
-        .as_ref()
+        .collect()
 }
 
 /// The whole plan.
 ///
 /// # Errors
 ///
-/// A port's name means nothing, or an adapter can't be had.
+/// A port's name means nothing.
 pub fn plan(
     settings: &Settings,
     record_dir: Option<PathBuf>,
     oracle_dir: Option<PathBuf>,
 ) -> anyhow::Result<Plan> {
     let catalog = catalog(settings);
-    let machines = settings
-        .machines
-        .iter()
-        .map(|machine| {
-            let ports: Result<Vec<PortSpec>, _> =
-                machine.ports.iter().map(|port| port.parse()).collect();
-            Ok(MachinePlan {
-                id: machine.id.clone(),
-                adapter: machine.adapter.clone(),
-                ports: ports.with_context(|| format!("machine {}", machine.id))?,
-                params: params(settings, &catalog, machine)?,
-                inputs: obstacles(settings, machine)
-                    .cloned()
-                    .map(Input::Obstacles)
-                    .into_iter()
-                    .collect(),
-                send_frames: machine.frames,
-            })
-        })
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let machines = settings.machines.iter().map(machine);
+    let machines = machines.collect::<anyhow::Result<Vec<_>>>()?;
     let uplink = settings.uplink.as_ref().map(|mqtt| uplink::Settings {
         site: settings.site.clone(),
         gateway: settings.gateway.clone(),
@@ -151,12 +95,14 @@ pub fn plan(
         client_id: mqtt.client_id.clone(),
         release_on: mqtt.release_on,
         linger: BATCH_LINGER,
+        hear: None,
     });
     Ok(Plan {
         site: settings.site.clone(),
         gateway: settings.gateway.clone(),
         simulated: false,
         machines,
+        cells: settings.cells.clone(),
         uplink,
         listen: settings.listen,
         spool: settings.spool.clone(),

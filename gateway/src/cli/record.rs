@@ -156,6 +156,7 @@ impl Recording {
             machine: args.port.to_string(),
             adapter: args.adapter.clone(),
             modules: Vec::new(),
+            tables: Vec::new(),
         };
         writer.input(&Input::new(0, InputKind::Start, &start)?)?;
         writer.flush()?;

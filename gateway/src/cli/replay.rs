@@ -10,7 +10,7 @@ use clap::ValueEnum;
 
 use crate::capture::{InputKind, Item, Start};
 use crate::cell::obstacles::Snapshot;
-use crate::line::{Input, Line, Output, Parameter};
+use crate::line::{Input, Line, Output, Parameter, adapter_of};
 use crate::modules::assemble::{Params, assemble, hex};
 use crate::modules::catalog::Catalog;
 use crate::port::replay::{Replay, Speed};
@@ -90,10 +90,19 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     // What stands before the first byte is what the line began with.
     let mut params = Params::new();
     let mut early = Vec::new();
+    let mut adapter = catalog.adapter(&args.adapter)?;
     let mut item = recording.next_item().await?;
     while let Some(Item::Input(captured)) = &item {
         if captured.kind == InputKind::Start {
-            warn_of_other_modules(&catalog, &captured.data);
+            match serde_json::from_str::<Start>(&captured.data) {
+                Ok(start) => {
+                    adapter = adapter_of(&adapter, &start);
+                    warn_of_other_modules(&catalog, start);
+                }
+                Err(_) => tracing::warn!(
+                    "the capture's start can't be read: it was made by another version"
+                ),
+            }
         }
         match Input::from_captured(captured)? {
             Some(Input::Parameter(Parameter { stage, name, value })) => {
@@ -108,10 +117,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         let json = std::fs::read_to_string(path)
             .with_context(|| format!("can't read {}", path.display()))?;
         let snapshot = Snapshot::parse(&json).with_context(|| path.display().to_string())?;
-        early.insert(0, (Input::Obstacles(snapshot), 0));
+        early.insert(0, (Input::Obstacles(snapshot.into()), 0));
     }
 
-    let adapter = catalog.adapter(&args.adapter)?;
     let engine = catalog.engine()?;
     let assembled = assemble(&engine, &catalog, &adapter, &params)?;
     let gauge = Line::gauge_for(&assembled);
@@ -138,7 +146,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             Some(Item::Input(captured)) => {
                 let at = recording.stamp(captured);
                 if captured.kind == InputKind::Reset {
-                    line.disconnected(at);
+                    line.disconnected(at, &mut |output| printer.take(output));
                 } else if let Some(input) = Input::from_captured(captured)? {
                     line.apply(&input, at, &mut |output| printer.take(output))?;
                 }
@@ -154,15 +162,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             Err(error) => break Some(error),
         }
     };
-    if let Some(due_ns) = line.idle_at_ns() {
-        let at = Stamp {
-            line_ns: due_ns,
-            wall_ns: last
-                .wall_ns
-                .saturating_add_unsigned(due_ns.saturating_sub(last.line_ns)),
-        };
-        line.idle(at, &mut |output| printer.take(output));
-    }
+    line.finish(last, &mut |output| printer.take(output));
     let same = printer.finish()?;
     if args.summary {
         summarise(&gauge.read());
@@ -178,11 +178,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The same bytes need the same modules: where the capture was made with others, that is said.
-fn warn_of_other_modules(catalog: &Catalog, start: &str) {
-    let Ok(start) = serde_json::from_str::<Start>(start) else {
-        tracing::warn!("the capture's start can't be read: it was made by another version");
-        return;
-    };
+fn warn_of_other_modules(catalog: &Catalog, start: Start) {
     for used in start.modules {
         let name = used.module.split('@').next().unwrap_or_default();
         match catalog.module(name) {
@@ -255,12 +251,13 @@ impl Printer {
     }
 
     fn take(&mut self, output: Output<'_>) {
-        let Output::Record(record) = output else {
-            return;
+        let record = match output {
+            Output::Record(record) => Some(record.to_record(ClockState::Capture)),
+            Output::Judged(judged) => judged.to_record(ClockState::Capture),
+            Output::Frame(_) => None,
         };
-        let json = self
-            .numbering
-            .record(&record.to_record(ClockState::Capture));
+        let Some(record) = record else { return };
+        let json = self.numbering.record(&record);
         match &mut self.expected {
             Some(expected) => expected.compare(Some(&json)),
             None => self.broken_pipe |= writeln!(self.out, "{json}").is_err(),

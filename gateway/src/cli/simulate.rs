@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use retrotap_adapters::framing::{Parity, SerialSettings};
 
 use super::signals::interrupted;
 use crate::simulate::krc2::BAUD;
-use crate::simulate::{Faults, Krc2, ValueEncoding, Wire, drive};
+use crate::simulate::{Faults, Krc2, PermitWatch, ValueEncoding, Wire, drive_watching};
 
 /// A simulated machine that talks at its real pace, until Ctrl-C.
 #[derive(Debug, clap::Args)]
@@ -17,6 +18,7 @@ Examples:
   retrotap simulate --adapter kuka-krc2 --port pty:/tmp/robot
   retrotap simulate --adapter kuka-krc2 --port /dev/ttyUSB1 --seed 7
   retrotap simulate --adapter kuka-krc2 --port pty --faults lost=0.001,silence=0.01
+  retrotap simulate --adapter kuka-krc2 --port pty:/tmp/robot --permit 55
 
 Faults are rates from 0 to 1. Per byte: lost, doubled, flipped (one bit). Per cycle of seven frames:
 out_of_range (an axis claims to be beyond its limit), silence (a second of nothing), unplug (the
@@ -38,9 +40,34 @@ pub struct Args {
     /// What goes wrong, and how often: `lost=0.001,silence=0.01`.
     #[arg(long, value_name = "FAULT=RATE,…", default_value = "")]
     faults: Faults,
+    /// Move only while these bytes come in, in hexadecimal digits, such as 55.
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    permit: Option<Permit>,
+    /// How long the permit may stay away before the robot stops, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 200, requires = "permit")]
+    permit_within_ms: u64,
     /// End after so many cycles of seven frames.
     #[arg(long)]
     cycles: Option<u64>,
+}
+
+/// The bytes of a permit.
+#[derive(Debug, Clone)]
+struct Permit(Vec<u8>);
+
+fn bytes(text: &str) -> Result<Permit, String> {
+    let pairs = text.as_bytes().chunks(2);
+    let byte = |pair: &[u8]| {
+        let digits = str::from_utf8(pair)
+            .ok()
+            .filter(|digits| digits.len() == 2)?;
+        u8::from_str_radix(digits, 16).ok()
+    };
+    let bytes: Option<Vec<u8>> = pairs.map(byte).collect();
+    bytes
+        .filter(|bytes| !bytes.is_empty())
+        .map(Permit)
+        .ok_or_else(|| "expected pairs of hexadecimal digits, such as 55".to_owned())
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -81,18 +108,25 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         Wire::serial(Path::new(&args.port), settings)?
     };
-    let machine = Krc2::new(args.seed, args.faults)
+    let within = Duration::from_millis(args.permit_within_ms);
+    let watch = args
+        .permit
+        .map(|Permit(bytes)| PermitWatch::new(bytes, within));
+    let mut machine = Krc2::new(args.seed, args.faults)
         .encoding(match args.value_encoding {
             EncodingArg::SignMagnitude => ValueEncoding::SignMagnitude,
             EncodingArg::TwosComplement => ValueEncoding::TwosComplement,
         })
         .cycles(args.cycles.unwrap_or(u64::MAX));
+    if let Some(watch) = &watch {
+        machine = machine.permit(watch.is_there());
+    }
     let place = match wire.line_end() {
         Some(path) => format!("listen at {}", path.display()),
         None => format!("it talks into {}", args.port),
     };
     eprintln!("A KUKA KR C2 sends its axes, {BAUD} baud 8N1; {place}. Ctrl-C ends it.");
-    let summary = drive(&mut wire, machine, interrupted()).await?;
+    let summary = drive_watching(&mut wire, machine, watch, interrupted()).await?;
     eprintln!(
         "{} bytes sent, {} more that nobody fetched",
         summary.bytes_sent, summary.bytes_dropped

@@ -219,6 +219,71 @@ pub const SESSION_GOOD_AFTER: Duration = Duration::from_secs(30);
 /// How long stopping waits for what is still in the spool to go out.
 pub const SHUTDOWN_FLUSH: Duration = Duration::from_secs(3);
 
+/// How long after the last evaluation a line evaluates again without anything new: a person walks 3 cm
+/// in it.
+pub const TICK_EVERY: Duration = Duration::from_millis(20);
+
+/// How long a robot's word in its cell holds without being renewed: five ticks, so that a line that
+/// hangs is noticed and one that was scheduled late is not.
+pub const ROBOT_WORD_HOLDS: Duration = Duration::from_millis(100);
+
+/// Frames rejected in a row, without a separation in between, that make `unknown`. A frame that is lost
+/// costs at most the other six of a KR C2's cycle.
+pub const REJECTED_STREAK_MAX: u32 = 7;
+
+/// Snapshots of obstacles that a source may send in a second; those beyond are refused and counted. A
+/// lidar turns at 10 to 40 Hz.
+pub const SNAPSHOTS_PER_S_MAX: u32 = 100;
+
+/// A snapshot's JSON: 32 obstacles with the longest ids and digits have 12 kB.
+pub const SNAPSHOT_BYTES_MAX: usize = 32 * 1024;
+
+/// By how much a source's clock may be ahead of ours. Beyond it the age of what it says can't be told.
+pub const SOURCE_CLOCK_AHEAD_MAX: Duration = Duration::from_millis(50);
+
+/// Messages from the broker on their way to a cell. What finds no place is as good as lost on the way:
+/// what the cell knows gets older.
+pub const HEARD_PENDING_MAX: usize = 64;
+
+/// Bytes that one action may write: a telegram, not a file.
+pub const ACTION_BYTES_MAX: usize = 64;
+
+/// Actions on entering one state of one cell.
+pub const ACTIONS_MAX: usize = 8;
+
+/// How long a better state has to be allowed before it holds: longer than the gateway's actions take to
+/// look, so that none of them misses a state; and not so long that nobody waits for it.
+pub const HOLD_MIN: Duration = Duration::from_millis(100);
+/// The longest hold.
+pub const HOLD_MAX: Duration = Duration::from_secs(60);
+
+/// The greatest latency that can be declared, of a sensor, a stop signal or the gateway. At 1.6 m/s it
+/// is 8 m of protective distance: more is a slip of the unit.
+pub const LATENCY_MAX: Duration = Duration::from_secs(5);
+
+/// The longest time that a robot takes to stop.
+pub const STOPPING_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Rows of a stopping table: `rows_max` of `stopping` in
+/// `pipelines/stages/arm-distance/manifest.yaml`, which the host checks again.
+pub const STOPPING_ROWS_MAX: usize = 10;
+
+/// Capsules of a tool. Links and tool together have room for 16.
+pub const TOOL_CAPSULES_MAX: usize = 8;
+
+/// How long the word of a source may hold. Less than a tick is never fresh.
+pub const TIME_TO_LIVE_MIN: Duration = Duration::from_millis(20);
+/// The longest; in it a person walks 16 m.
+pub const TIME_TO_LIVE_MAX: Duration = Duration::from_secs(10);
+
+/// The pace of a permit. Faster than this fills a line at 9600 baud by a tenth.
+pub const PERMIT_EVERY_MIN: Duration = Duration::from_millis(10);
+/// The slowest: whoever receives it can't tell sooner that it is missing.
+pub const PERMIT_EVERY_MAX: Duration = Duration::from_secs(5);
+
+/// How long a webhook may take before it counts as failed.
+pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(3);
+
 const _: () = {
     let turn_bytes = TURN_BYTES_MAX + ENTRY_BYTES_MAX + 64 * 1024;
     assert!(
@@ -249,6 +314,7 @@ const _: () = {
     assert!(UNTAKEN_BACKLOG_BYTES_MAX >= BACKLOG_IN_FLIGHT_BYTES_MAX);
     assert!(BACKLOG_QUEUEING_MAX.as_millis() < TAKEN_TIMEOUT.as_millis());
     assert!(RECONNECT_PAUSE_MIN.as_millis() < RECONNECT_PAUSE_MAX.as_millis());
+    assert!(ROBOT_WORD_HOLDS.as_millis() >= 2 * TICK_EVERY.as_millis());
     assert!(KEEP_ALIVE.as_secs() > 0 && KEEP_ALIVE.as_secs() <= u16::MAX as u64);
     // A broker that answers nothing is given up before a stop gives up waiting for systemd (90 s).
     assert!(ACKNOWLEDGE_TIMEOUT.as_secs() + SHUTDOWN_FLUSH.as_secs() < 90);

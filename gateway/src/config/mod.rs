@@ -15,8 +15,10 @@
 //! What it doesn't do: open a port, connect anywhere, or read an adapter; `retrotap check` does.
 
 pub mod broker;
+pub mod cell;
 pub mod limits;
 mod read;
+mod read_cell;
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -28,8 +30,8 @@ use std::time::Duration;
 use retrotap_adapters::schema::ParamValue;
 use retrotap_adapters::yaml::{Document, Problem};
 
-use crate::cell::obstacles::Snapshot;
 use broker::{BrokerUrl, ReleaseOn, TlsFiles};
+use cell::Cell;
 use limits::{SETTINGS_FILE_BYTES_MAX, SPOOL_BYTES_DEFAULT, SYNC_EVERY_DEFAULT};
 
 /// Prefix of environment variables that are settings.
@@ -71,35 +73,6 @@ pub struct Machine {
     pub params: BTreeMap<String, BTreeMap<String, ParamValue>>,
     /// Whether raw frames leave too.
     pub frames: bool,
-}
-
-/// The space around robots.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Cell {
-    /// Its name.
-    pub id: Arc<str>,
-    /// Its robots.
-    pub robots: Vec<Robot>,
-    /// What stands in it, in the cell's frame.
-    pub obstacles: Option<Snapshot>,
-}
-
-/// A robot in a cell.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Robot {
-    /// One of the machines.
-    pub machine: Arc<str>,
-    /// Where its base stands in the cell's frame.
-    pub base_pose: Pose,
-}
-
-/// A pose: rotated by roll about x, then pitch about y, then yaw about z, then moved.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Pose {
-    /// Metres.
-    pub xyz_m: [f64; 3],
-    /// Radians.
-    pub rpy_rad: [f64; 3],
 }
 
 /// The uplink by MQTT.

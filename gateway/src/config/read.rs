@@ -10,15 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use retrotap_adapters::schema::ParamValue;
-use retrotap_adapters::yaml::{Node, Quantity, Unit, did_you_mean};
+use retrotap_adapters::yaml::{Node, Quantity, did_you_mean};
 
 use super::broker::{BrokerUrl, ClientFiles, ReleaseOn, TlsFiles};
 use super::limits::{
     MACHINES_MAX, NAME_BYTES_MAX, SPOOL_AGE_MAX, SPOOL_AGE_MIN, SPOOL_BYTES_MAX, SPOOL_BYTES_MIN,
     SYNC_EVERY_MAX, SYNC_EVERY_MIN,
 };
-use super::{Cell, Machine, Mqtt, Pose, Robot, Settings, Spool, Surroundings};
-use crate::cell::obstacles::Snapshot;
+use super::read_cell::{self, Machines};
+use super::{Machine, Mqtt, Settings, Spool, Surroundings};
 
 const KEYS: &[&str] = &[
     "site",
@@ -32,8 +32,6 @@ const KEYS: &[&str] = &[
     "stages_dir",
     "allow_unsigned",
 ];
-const METRES: &[Unit] = &[("m", 1.0), ("cm", 0.01), ("mm", 0.001)];
-const RADIANS: &[Unit] = &[("rad", 1.0), ("deg", std::f64::consts::PI / 180.0)];
 
 pub(super) fn settings(
     root: Node<'_>,
@@ -48,10 +46,12 @@ pub(super) fn settings(
     let user_adapters = adapters_dir.clone().flatten();
     let adapters = (surroundings.adapter_names)(user_adapters.as_deref());
     let machines = map.required("machines", |node| machines(node, &adapters));
-    let ids: Vec<&str> = map.get("machines").map(machine_ids).unwrap_or_default();
+    let known = map.get("machines").map(machine_ids).unwrap_or_default();
     let cells = map.optional("cells", |node| {
         node.distinct(|cell| cell.peek("id")?.scalar());
-        node.list(1..=MACHINES_MAX, |cell| read_cell(cell, folder, &ids))
+        node.list(1..=MACHINES_MAX, |cell| {
+            read_cell::cell(cell, folder, &known)
+        })
     });
     let uplink = map.optional("uplink", |node| uplink(node, folder, surroundings));
     let listen = map.optional("web", |node| {
@@ -87,7 +87,7 @@ pub(super) fn settings(
 }
 
 /// A name that becomes a level of a topic: none of MQTT's `/ + #`, no space, no control character.
-fn name(node: Node<'_>) -> Option<Arc<str>> {
+pub(super) fn name(node: Node<'_>) -> Option<Arc<str>> {
     let is_allowed = |text: &str| {
         text.bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
@@ -97,16 +97,16 @@ fn name(node: Node<'_>) -> Option<Arc<str>> {
         .map(Arc::from)
 }
 
-fn machine_ids(node: Node<'_>) -> Vec<&str> {
-    let ids = std::cell::RefCell::new(Vec::new());
+fn machine_ids(node: Node<'_>) -> Machines<'_> {
+    let known = std::cell::RefCell::new(Machines::default());
     node.distinct(|machine| {
-        ids.borrow_mut()
-            .extend(machine.peek("id").and_then(|id| id.scalar()));
+        known.borrow_mut().add(
+            machine.peek("id").and_then(|id| id.scalar())?,
+            machine.peek("ports").is_some(),
+        );
         None
     });
-    let mut ids = ids.into_inner();
-    ids.dedup();
-    ids
+    known.into_inner()
 }
 
 fn machines(node: Node<'_>, adapters: &[String]) -> Option<Vec<Machine>> {
@@ -202,73 +202,6 @@ fn param(node: Node<'_>) -> Option<ParamValue> {
             unit: (!unit.is_empty()).then(|| unit.to_owned()),
         },
         None => ParamValue::Choice(text.to_owned()),
-    })
-}
-
-fn read_cell(node: Node<'_>, folder: &Path, machines: &[&str]) -> Option<Cell> {
-    let map = node.map(&["id", "robots", "obstacles"])?;
-    let id = map.required("id", name);
-    let robots = map.required("robots", |node| {
-        node.distinct(|robot| robot.peek("machine")?.scalar());
-        node.list(1..=MACHINES_MAX, |node| robot(node, machines))
-    });
-    let obstacles = map.optional("obstacles", |node| {
-        node.map(&["file"])?.required("file", |node| {
-            let path = existing_file(node, folder)?;
-            let text = super::text_of(&path).map_err(|error| error.to_string());
-            match text.and_then(|text| Snapshot::parse(&text).map_err(|error| error.to_string())) {
-                Ok(snapshot) => Some(snapshot),
-                Err(error) => {
-                    node.problem(format!("{}: {error}", path.display()))
-                        .expected("a JSON list of spheres, capsules and boxes, in metres");
-                    None
-                }
-            }
-        })
-    });
-    Some(Cell {
-        id: id?,
-        robots: robots?,
-        obstacles: obstacles?,
-    })
-}
-
-fn robot(node: Node<'_>, machines: &[&str]) -> Option<Robot> {
-    let map = node.map(&["machine", "base_pose"])?;
-    let machine = map.required("machine", |node| {
-        let text = node.text()?;
-        if machines.contains(&text) {
-            return Some(Arc::from(text));
-        }
-        let meant = did_you_mean(text, machines.iter().copied());
-        node.problem(format!("there is no machine `{text}`"))
-            .expected(format!("one of {}", machines.join(", ")))
-            .suggest(meant.map(|meant| format!("did you mean `{meant}`?")));
-        None
-    });
-    let base_pose = map.required("base_pose", |node| {
-        let map = node.map(&["xyz", "rpy"])?;
-        let three = |key, units: &[Unit], most: f64, what: &str| {
-            map.required(key, |node| {
-                node.list(3..=3, |node| node.in_unit(units, -most..=most, what))
-                    .and_then(|values| values.try_into().ok())
-            })
-        };
-        let xyz_m = three("xyz", METRES, 1000.0, "a length with its unit");
-        let rpy_rad = three(
-            "rpy",
-            RADIANS,
-            std::f64::consts::TAU,
-            "an angle with its unit",
-        );
-        Some(Pose {
-            xyz_m: xyz_m?,
-            rpy_rad: rpy_rad?,
-        })
-    });
-    Some(Robot {
-        machine: machine?,
-        base_pose: base_pose?,
     })
 }
 
@@ -425,7 +358,7 @@ fn loopback(node: Node<'_>) -> Option<SocketAddr> {
     Some(address)
 }
 
-fn existing_file(node: Node<'_>, folder: &Path) -> Option<PathBuf> {
+pub(super) fn existing_file(node: Node<'_>, folder: &Path) -> Option<PathBuf> {
     existing(node, folder.join(node.text()?), "file", Path::is_file)
 }
 

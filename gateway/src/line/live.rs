@@ -13,15 +13,18 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{Input, Line, Oracle, Output, Recording};
+use super::{Hands, Input, Line, Oracle, Output, Recording};
 use crate::capture::{Input as Captured, InputKind};
 use crate::config::limits::{
     CLOCK_ASKED_EVERY_NS, LINE_RESTART_PAUSE_MAX, LINE_RESTART_PAUSE_MIN, LINE_TURN_EVERY,
+    TICK_EVERY,
 };
 use crate::gauge::Gauge;
-use crate::port::{Happened, Keeper, LineClock, PortError, PortSpec, clock_state, first};
+use crate::port::{Access, Happened, Keeper, LineClock, PortError, PortSpec, clock_state, first};
 use crate::spool::Intake;
 use crate::words::{Chunk, ClockState, LineState, RawInput, Stamp};
+
+const TICK_NS: u64 = TICK_EVERY.as_nanos() as u64;
 
 /// What a line needs to live, besides itself.
 #[derive(Debug)]
@@ -41,6 +44,10 @@ pub struct Live {
     /// What the line begins with, each time that it does: the lake learns it, so that what comes after
     /// can be computed again. A capture has it already.
     pub beginning: Vec<Captured>,
+    /// What it knows then besides its modules: its cell's rules and what stands there.
+    pub first: Vec<Input>,
+    /// What it does about its cell.
+    pub hands: Hands,
     /// Where chunks and inputs are written down, if they are.
     pub recording: Option<Recording>,
     /// Where tests see each record before the spool does.
@@ -112,87 +119,152 @@ fn rest(pause: Duration, gauge: &Gauge, shutdown: &CancellationToken) -> bool {
 /// Runs the line until `shutdown`. Ports that go away are looked for until they are back.
 pub async fn run(line: &mut Line, live: &mut Live, shutdown: &CancellationToken) {
     let clock = live.clock;
+    // What a line that panicked left behind would keep its port in use.
+    live.hands.port(None);
+    // Bytes go out on a machine's first port; a second one only listens to the other direction.
+    let mut access = Some(live.hands.access());
     let mut ports: Vec<Keeper> = (0..)
         .zip(&live.ports)
-        .map(|(index, spec)| Keeper::new(spec.clone(), live.serial, index, clock))
+        .map(|(index, spec)| {
+            let access = access.take().unwrap_or(Access::Read);
+            Keeper::new(spec.clone(), live.serial, index, clock, access)
+        })
         .collect();
     let mut watch = Watch::new(line, clock);
     let mut inputs_open = true;
     for input in &live.beginning {
         send(live, clock.now(), watch.clock_state, input);
     }
+    for input in live.first.clone() {
+        apply(line, live, &input, &watch);
+    }
 
     loop {
         watch.gauge.turn();
-        let wake = watch.wake(line);
+        let wake = watch.wake(line, &live.hands);
         tokio::select! {
             // A frame that is there goes before everything else.
             biased;
             happened = first(&mut ports) => match happened {
                 Happened::Read(chunk) => {
+                    let at = chunk.at;
                     watch.bytes(chunk);
-                    line.receive(chunk, &mut hand_over(live, &watch.gauge, watch.clock_state));
+                    line.receive(chunk, &mut hand_over(live, &watch));
                     if let Some(recording) = &live.recording {
                         recording.chunk(chunk);
                     }
+                    check_latency(line, live, &mut watch, at.line_ns);
                 }
-                Happened::Opened => watch.opened(),
+                Happened::Opened => {
+                    watch.opened();
+                    live.hands.port(ports.first().and_then(Keeper::outlet));
+                }
                 Happened::Away(error) => {
                     let at = clock.now();
+                    live.hands.port(ports.first().and_then(Keeper::outlet));
                     if matches!(error, PortError::Gone { .. }) {
-                        line.disconnected(at);
+                        line.disconnected(at, &mut hand_over(live, &watch));
                         note_reset(live, at, watch.clock_state, &error);
                     }
                     watch.away(&live.machine, &error, at);
                 }
             },
             input = live.inputs.recv(), if inputs_open => match input {
-                Some(input) => apply(line, live, &input, watch.clock_state),
+                Some(input) => apply(line, live, &input, &watch),
                 None => inputs_open = false,
             },
             () = sleep_until(wake) => {
-                let sink = &mut hand_over(live, &watch.gauge, watch.clock_state);
-                line.idle(clock.now(), sink);
+                let due_ns = line.judge_due_ns();
+                let (at, mut changed) = (clock.now(), false);
+                {
+                    let mut sink = hand_over(live, &watch);
+                    line.idle(at, &mut |output| {
+                        changed |= matches!(&output, Output::Judged(judged) if judged.was.is_some());
+                        sink(output);
+                    });
+                }
+                if changed {
+                    note_tick(live, at, watch.clock_state);
+                }
+                if let Some(due_ns) = due_ns.filter(|due_ns| *due_ns <= at.line_ns) {
+                    check_latency(line, live, &mut watch, due_ns);
+                }
             }
-            () = shutdown.cancelled() => return,
+            () = shutdown.cancelled() => {
+                if line.is_judged() {
+                    // A replay judges up to here, as this line did.
+                    let at = clock.now();
+                    line.idle(at, &mut hand_over(live, &watch));
+                    note_tick(live, at, watch.clock_state);
+                }
+                return;
+            }
         }
+        live.hands.act(clock.now().line_ns);
         watch.look(line, &live.machine);
     }
 }
 
-/// From the line to the spool. Full is counted, here and there, and told by a `gap` record.
-fn hand_over<'a>(
-    live: &'a Live,
-    gauge: &'a Gauge,
-    clock: ClockState,
-) -> impl FnMut(Output<'_>) + 'a {
-    move |output| match output {
-        Output::Frame(frame) if live.send_frames => {
-            live.intake.frame(frame.to_raw(clock));
+/// What came at that line time has been judged and acted upon by now: if that took longer than the
+/// rules allow, the separation was computed with a reaction time that doesn't hold.
+fn check_latency(line: &mut Line, live: &mut Live, watch: &mut Watch, since_ns: u64) {
+    let Some(latency_max_ns) = line.gateway_latency_ns() else {
+        return;
+    };
+    let now_ns = live.clock.now().line_ns;
+    let took_ns = now_ns.saturating_sub(since_ns);
+    // Said once a tick at most: it is an input, and a busy computer must not be kept busy by it.
+    let said = watch
+        .late_ns
+        .is_some_and(|late_ns| now_ns < late_ns + TICK_NS);
+    if took_ns > latency_max_ns && !said {
+        watch.late_ns = Some(now_ns);
+        apply(line, live, &Input::Late(took_ns as f64 / 1e9), watch);
+    }
+}
+
+/// From the line to the hands and the spool. Full is counted, here and there, and told by a `gap`
+/// record.
+fn hand_over<'a>(live: &'a mut Live, watch: &'a Watch) -> impl FnMut(Output<'_>) + 'a {
+    let clock = watch.clock_state;
+    move |output| {
+        let record = match output {
+            Output::Judged(judged) => {
+                let (state, at_ns) = (judged.state, judged.at.line_ns);
+                live.hands.judged(state, at_ns, live.clock.now().line_ns);
+                judged.to_record(clock)
+            }
+            Output::Frame(frame) if live.send_frames => {
+                live.intake.frame(frame.to_raw(clock));
+                None
+            }
+            Output::Frame(_) => None,
+            Output::Record(record) => Some(record.to_record(clock)),
+        };
+        let Some(record) = record else { return };
+        if let Some(oracle) = &live.oracle {
+            oracle.record(&record);
         }
-        Output::Frame(_) => {}
-        Output::Record(record) => {
-            let record = record.to_record(clock);
-            if let Some(oracle) = &live.oracle {
-                oracle.record(&record);
-            }
-            if !live.intake.record(record) {
-                gauge.dropped(1);
-            }
+        if !live.intake.record(record) {
+            watch.gauge.dropped(1);
         }
     }
 }
 
-fn apply(line: &mut Line, live: &Live, input: &Input, clock_state: ClockState) {
+fn apply(line: &mut Line, live: &mut Live, input: &Input, watch: &Watch) {
     let at = live.clock.now();
-    let gauge = line.gauge();
-    let sink = &mut hand_over(live, &gauge, clock_state);
-    if let Err(error) = line.apply(input, at, sink) {
+    let applied = line.apply(input, at, &mut hand_over(live, watch));
+    if let Err(error) = applied {
         tracing::warn!(machine = %live.machine, %error, "an input was refused; nothing changed");
         return;
     }
+    // A line that begins again begins with it.
+    live.first.retain(|known| !input.replaces(known));
+    if input.lasts() {
+        live.first.push(input.clone());
+    }
     match input.to_captured(at.line_ns) {
-        Ok(captured) => note(live, at, clock_state, captured),
+        Ok(captured) => note(live, at, watch.clock_state, captured),
         Err(error) => tracing::warn!(machine = %live.machine, %error, "not written down"),
     }
 }
@@ -220,6 +292,12 @@ fn note_reset(live: &Live, at: Stamp, clock: ClockState, error: &PortError) {
     }
 }
 
+fn note_tick(live: &Live, at: Stamp, clock: ClockState) {
+    if let Ok(captured) = Input::Tick.to_captured(at.line_ns) {
+        note(live, at, clock, captured);
+    }
+}
+
 /// Watches over the age of what comes in, and says it in the gauge.
 struct Watch {
     clock: LineClock,
@@ -232,6 +310,8 @@ struct Watch {
     fresh_ns: u64,
     bytes_since: u64,
     away: bool,
+    /// When the gateway was said to be late.
+    late_ns: Option<u64>,
     /// What the gauge was told last: telling takes a lock, and most frames change nothing.
     told: (LineState, &'static str),
 }
@@ -251,21 +331,19 @@ impl Watch {
             fresh_ns: now.line_ns,
             bytes_since: 0,
             away: true,
+            late_ns: None,
             told: (LineState::Starting, ""),
         }
     }
 
     /// When the line has to look up even if nothing comes, were it only to show that it can.
-    fn wake(&self, line: &Line) -> Instant {
+    fn wake(&self, line: &Line, hands: &Hands) -> Instant {
         let silent_ns = self.fresh_ns.saturating_add(self.stale_after_ns);
         let now_ns = self.clock.now().line_ns;
         // Once it is silent there is nothing to find out until the next byte.
-        let silent_ns = if silent_ns >= now_ns {
-            silent_ns
-        } else {
-            u64::MAX
-        };
-        let at_ns = line.idle_at_ns().unwrap_or(u64::MAX).min(silent_ns);
+        let silent_ns = Some(silent_ns).filter(|silent_ns| *silent_ns >= now_ns);
+        let due = [line.idle_at_ns(), hands.due_ns(now_ns), silent_ns];
+        let at_ns = due.into_iter().flatten().min().unwrap_or(u64::MAX);
         let ahead = Duration::from_nanos(at_ns.saturating_sub(now_ns));
         Instant::now() + ahead.min(LINE_TURN_EVERY) + Duration::from_millis(1)
     }

@@ -101,6 +101,35 @@ pub struct LoadedAdapter {
     pub tables: Vec<(String, Table)>,
 }
 
+impl LoadedAdapter {
+    /// The same with another table for a stage that has it; others are left alone.
+    #[must_use]
+    pub fn with_table(mut self, stage: &str, name: &str, table: Table) -> Self {
+        let pipeline = &mut self.adapter.pipeline;
+        if let Some(known) = pipeline.iter_mut().find(|known| known.stage == stage) {
+            // No file in an adapter's folder can have this name.
+            let file = format!("/{stage}/{name}");
+            known.tables.retain(|(known, _)| known != name);
+            known.tables.push((name.to_owned(), file.clone()));
+            self.tables.retain(|(known, _)| *known != file);
+            self.tables.push((file, table));
+        }
+        self
+    }
+
+    /// A table of a stage, if its adapter names one.
+    pub fn table(&self, stage: &str, name: &str) -> Option<&Table> {
+        let stage = self
+            .adapter
+            .pipeline
+            .iter()
+            .find(|known| known.stage == stage)?;
+        let (_, file) = stage.tables.iter().find(|(known, _)| known == name)?;
+        let (_, table) = self.tables.iter().find(|(known, _)| known == file)?;
+        Some(table)
+    }
+}
+
 /// Where something was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {

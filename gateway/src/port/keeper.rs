@@ -6,7 +6,7 @@ use std::time::Duration;
 use retrotap_adapters::framing::SerialSettings;
 use tokio::time::sleep;
 
-use super::{LOOK_AGAIN_AFTER, LineClock, Port, PortError, PortSpec};
+use super::{Access, LOOK_AGAIN_AFTER, LineClock, Outlet, Port, PortError, PortSpec};
 use crate::words::Chunk;
 
 /// One port of a line, whether it is there or not.
@@ -15,6 +15,7 @@ pub struct Keeper {
     spec: PortSpec,
     settings: SerialSettings,
     clock: LineClock,
+    access: Access,
     chunk: Chunk,
     state: State,
 }
@@ -39,28 +40,44 @@ pub enum Happened<'a> {
 
 impl Keeper {
     /// Looks for a machine's `index`-th port from the first call of [`Keeper::next`] on.
-    pub fn new(spec: PortSpec, settings: SerialSettings, index: u8, clock: LineClock) -> Self {
-        let state = opening(&spec, settings, index, clock, Duration::ZERO);
+    pub fn new(
+        spec: PortSpec,
+        settings: SerialSettings,
+        index: u8,
+        clock: LineClock,
+        access: Access,
+    ) -> Self {
+        let port = (index, clock, access);
         Self {
+            state: opening(&spec, settings, port, Duration::ZERO),
             index,
             spec,
             settings,
             clock,
+            access,
             chunk: Chunk::default(),
-            state,
         }
     }
 
     /// Keeps a port that is open already.
     pub fn of(port: Port, spec: PortSpec, settings: SerialSettings) -> Self {
-        let (index, clock) = (port.index, port.clock);
+        let (index, clock, access) = (port.index, port.clock, port.access);
         Self {
             index,
             spec,
             settings,
             clock,
+            access,
             chunk: Chunk::default(),
             state: State::Open(port),
+        }
+    }
+
+    /// A way to write to the machine, while the port is there and was opened for it.
+    pub fn outlet(&self) -> Option<Outlet> {
+        match &self.state {
+            State::Open(port) => port.outlet(),
+            State::Opening(_) => None,
         }
     }
 
@@ -85,8 +102,7 @@ impl Keeper {
         self.state = opening(
             &self.spec,
             self.settings,
-            self.index,
-            self.clock,
+            (self.index, self.clock, self.access),
             LOOK_AGAIN_AFTER,
         );
         Happened::Away(error)
@@ -96,14 +112,13 @@ impl Keeper {
 fn opening(
     spec: &PortSpec,
     settings: SerialSettings,
-    index: u8,
-    clock: LineClock,
+    (index, clock, access): (u8, LineClock, Access),
     pause: Duration,
 ) -> State {
     let spec = spec.clone();
     State::Opening(Box::pin(async move {
         sleep(pause).await;
-        Port::open(&spec, settings, index, clock).await
+        Port::open_for(&spec, settings, index, clock, access).await
     }))
 }
 

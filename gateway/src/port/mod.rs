@@ -11,12 +11,15 @@
 //! the driver lost; line time never decreases; [`Port::read`] may be dropped at any await and loses
 //! nothing; a port that goes away is an error within one read, never an endless silence.
 //!
-//! Doesn't do: write to a machine. There is no function for it here.
+//! Tapping is passive: a serial device is opened for reading only, so that nothing can be written to
+//! it, unless its [`Access`] says that the settings declare something. Then the port gives an
+//! [`Outlet`], and that is the only way to write.
 
 mod clock;
 mod driver;
 mod keeper;
 pub mod list;
+mod outlet;
 mod parmrk;
 pub mod pty;
 pub mod replay;
@@ -35,6 +38,7 @@ use thiserror::Error;
 
 pub use clock::{LineClock, clock_state};
 pub use keeper::{Happened, Keeper, first};
+pub use outlet::Outlet;
 use serial::Serial;
 use tcp::Tcp;
 
@@ -47,6 +51,16 @@ pub const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(250);
 
 /// The most bytes that one read gives. The kernel's own buffer holds as many.
 pub const CHUNK_BYTES_MAX: usize = 4096;
+
+/// What a port is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Access {
+    /// Listening.
+    #[default]
+    Read,
+    /// Listening, and writing what the settings declare.
+    ReadWrite,
+}
 
 /// Which port, as the settings name it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -179,6 +193,7 @@ pub struct Port {
     index: u8,
     clock: LineClock,
     source: Source,
+    access: Access,
 }
 
 #[derive(Debug)]
@@ -188,27 +203,52 @@ enum Source {
 }
 
 impl Port {
-    /// Opens a machine's `index`-th port. Bytes that wait there from before are thrown away: nobody
-    /// knows when they came. Only those of a device that was held open ([`store`]) are read, because
-    /// nobody else had it in between.
+    /// Opens a machine's `index`-th port for listening. Bytes that wait there from before are thrown
+    /// away: nobody knows when they came. Only those of a device that was held open ([`store`]) are
+    /// read, because nobody else had it in between.
     ///
     /// # Errors
-    /// Everything but [`PortError::Over`] and [`PortError::Capture`].
+    /// Everything but [`PortError::Capture`] and [`PortError::BadSpec`].
     pub async fn open(
         spec: &PortSpec,
         settings: SerialSettings,
         index: u8,
         clock: LineClock,
     ) -> Result<Port, PortError> {
+        Port::open_for(spec, settings, index, clock, Access::Read).await
+    }
+
+    /// The same for listening, or for writing too.
+    ///
+    /// # Errors
+    /// As [`Port::open`].
+    pub async fn open_for(
+        spec: &PortSpec,
+        settings: SerialSettings,
+        index: u8,
+        clock: LineClock,
+        access: Access,
+    ) -> Result<Port, PortError> {
         let source = match spec {
-            PortSpec::Serial(path) => Source::Serial(Serial::open(path, settings)?),
+            PortSpec::Serial(path) => Source::Serial(Serial::open(path, settings, access)?),
             PortSpec::Tcp(address) => Source::Tcp(Tcp::connect(address).await?),
         };
         Ok(Port {
             index,
             clock,
             source,
+            access,
         })
+    }
+
+    /// A way to write to the machine; `None` where the port was opened for reading, or the system has no
+    /// descriptor left.
+    pub fn outlet(&self) -> Option<Outlet> {
+        match (self.access, &self.source) {
+            (Access::Read, _) => None,
+            (Access::ReadWrite, Source::Serial(serial)) => Outlet::of(serial.descriptor()).ok(),
+            (Access::ReadWrite, Source::Tcp(tcp)) => Outlet::of(tcp.descriptor()).ok(),
+        }
     }
 
     /// Waits for bytes and replaces the chunk's content with them; at least one byte.
@@ -216,8 +256,7 @@ impl Port {
     /// May be dropped at any time without losing a byte.
     ///
     /// # Errors
-    /// [`PortError::Gone`] when the port went away; for a capture [`PortError::Over`] and
-    /// [`PortError::Capture`]. The port must be opened again after any of them.
+    /// [`PortError::Gone`] when the port went away; it must be opened again then.
     pub async fn read(&mut self, chunk: &mut Chunk) -> Result<(), PortError> {
         chunk.bytes.clear();
         chunk.marks.clear();

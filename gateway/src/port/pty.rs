@@ -101,6 +101,17 @@ impl Pty {
         Ok(())
     }
 
+    /// The bytes that the line has sent to the machine, none of them waited for.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn receive_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match rustix::io::read(&self.machine_end, buffer) {
+            Err(rustix::io::Errno::AGAIN) => Ok(0),
+            got => Ok(got?),
+        }
+    }
+
     /// Waits for bytes that the line sent to the machine.
     ///
     /// # Errors

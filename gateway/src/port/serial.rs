@@ -1,8 +1,9 @@
-//! A serial device in full raw mode, for listening.
+//! A serial device in full raw mode.
 //!
-//! `tokio-serial` opens it and sets rate and format; everything it leaves as it is, and a tap
-//! depends on, is set here: the errors of single bytes ([`super::parmrk`]), all special characters
-//! off, low latency, and no flow control.
+//! It is opened here, for reading only unless something is declared to be written; `tokio-serial` sets
+//! rate and format and waits for bytes. Everything it leaves as it is, and a tap depends on, is set here:
+//! the errors of single bytes ([`super::parmrk`]), all special characters off, low latency, and no flow
+//! control.
 //!
 //! Opening raises DTR and RTS, which the kernel does before any program can ask it not to: a
 //! passive tap wires receive and ground only.
@@ -19,17 +20,18 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use retrotap_adapters::framing::{LineErrors, Parity, SerialSettings};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
 use rustix::termios::{
     ControlModes, InputModes, LocalModes, OptionalActions, OutputModes, QueueSelector,
     SpecialCodeIndex,
 };
 use tokio::io::AsyncReadExt;
-use tokio_serial::{SerialPort as _, SerialStream};
+use tokio_serial::{SerialPort, SerialStream};
 
 use super::driver::{self, Overruns};
 use super::parmrk::Decoder;
-use super::{CHUNK_BYTES_MAX, LineClock, PortError, list, store};
+use super::{Access, CHUNK_BYTES_MAX, LineClock, PortError, list, store};
 use crate::words::{Chunk, Mark};
 
 /// A serial device that is listened to.
@@ -50,11 +52,15 @@ impl Serial {
     /// # Errors
     /// [`PortError::NotThere`], [`PortError::NotATty`], [`PortError::Denied`],
     /// [`PortError::InUse`], [`PortError::Refused`].
-    pub fn open(path: &Path, settings: SerialSettings) -> Result<Serial, PortError> {
-        let (stream, lease) = match store::take(path) {
+    pub fn open(
+        path: &Path,
+        settings: SerialSettings,
+        access: Access,
+    ) -> Result<Serial, PortError> {
+        let (stream, lease) = match store::take(path, access) {
             Some((held, lease)) => (take_over(held, path, settings)?, Some(lease)),
             None => {
-                let stream = open_stream(path, settings)?;
+                let stream = open_stream(path, settings, access)?;
                 let lease = store::keep(path, tty(&stream));
                 (stream, lease)
             }
@@ -68,6 +74,10 @@ impl Serial {
             raw: Box::new([0; CHUNK_BYTES_MAX]),
             _lease: lease,
         })
+    }
+
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        tty(&self.stream)
     }
 
     /// Waits for bytes and appends them to an empty chunk.
@@ -120,51 +130,63 @@ fn mark_overrun(chunk: &mut Chunk) {
 ///
 /// # Errors
 /// As [`Serial::open`].
-pub fn open_stream(path: &Path, settings: SerialSettings) -> Result<SerialStream, PortError> {
-    let metadata = metadata_of(path)?;
-    if !metadata.file_type().is_char_device() {
+pub fn open_stream(
+    path: &Path,
+    settings: SerialSettings,
+    access: Access,
+) -> Result<SerialStream, PortError> {
+    if !metadata_of(path)?.file_type().is_char_device() {
         return Err(PortError::NotATty(path.to_owned()));
     }
-    let (data_bits, stop_bits) = format(settings).map_err(|message| refused(path, message))?;
-    let builder = tokio_serial::new(path.to_string_lossy(), settings.baud)
-        .data_bits(data_bits)
-        .parity(parity(settings))
-        .stop_bits(stop_bits)
-        .flow_control(tokio_serial::FlowControl::None);
-    let stream = SerialStream::open(&builder).map_err(|error| opening(path, &error))?;
-    let done = finish(&stream, settings, is_pseudo_terminal(&metadata)).and_then(|()| {
-        rustix::termios::tcflush(tty(&stream), QueueSelector::IFlush)?;
-        Ok(())
-    });
-    done.map_err(|error| refused(path, error.message(settings)))?;
+    let tty = open_alone(path, access).map_err(|error| opening(path, error))?;
+    let stream = set_up(tty, path, settings)?;
+    rustix::termios::tcflush(self::tty(&stream), QueueSelector::IFlush)
+        .map_err(|error| refused(path, error.to_string()))?;
     Ok(stream)
 }
 
 /// Goes on with a device that was never closed. All is set again: the settings may be others now. What
 /// waits in it is left there.
-#[allow(unsafe_code)]
 fn take_over(
     held: OwnedFd,
     path: &Path,
     settings: SerialSettings,
 ) -> Result<SerialStream, PortError> {
+    let stream = set_up(held, path, settings)?;
+    let waiting_bytes = rustix::io::ioctl_fionread(tty(&stream)).unwrap_or(0);
+    tracing::info!(port = %path.display(), waiting_bytes, "taken over as it was left");
+    Ok(stream)
+}
+
+/// Sets rate, format and all that a tap depends on.
+fn set_up(
+    tty: OwnedFd,
+    path: &Path,
+    settings: SerialSettings,
+) -> Result<SerialStream, PortError> {
     let pseudo_terminal = is_pseudo_terminal(&metadata_of(path)?);
     let (data_bits, stop_bits) = format(settings).map_err(|message| refused(path, message))?;
-    // SAFETY: the descriptor is given up here and owned by the port from now on.
-    let port = unsafe { serialport::TTYPort::from_raw_fd(held.into_raw_fd()) };
+    let parity = match settings.parity {
+        Parity::None => tokio_serial::Parity::None,
+        Parity::Even => tokio_serial::Parity::Even,
+        Parity::Odd => tokio_serial::Parity::Odd,
+    };
     let set = || -> tokio_serial::Result<SerialStream> {
-        let mut stream = SerialStream::try_from(port)?;
-        stream.set_baud_rate(settings.baud)?;
+        let mut stream = stream_of(tty)?;
         stream.set_data_bits(data_bits)?;
-        stream.set_parity(parity(settings))?;
+        stream.set_parity(parity)?;
         stream.set_stop_bits(stop_bits)?;
+        stream.set_flow_control(tokio_serial::FlowControl::None)?;
+        stream.set_baud_rate(settings.baud)?;
         Ok(stream)
     };
     let stream = set().map_err(|error| refused(path, error.to_string()))?;
-    finish(&stream, settings, pseudo_terminal)
-        .map_err(|error| refused(path, error.message(settings)))?;
-    let waiting_bytes = rustix::io::ioctl_fionread(tty(&stream)).unwrap_or(0);
-    tracing::info!(port = %path.display(), waiting_bytes, "taken over as it was left");
+    finish(&stream, settings, pseudo_terminal).map_err(|error| match error {
+        Unfinished::System(error) => refused(path, error.to_string()),
+        Unfinished::Baud(set) => {
+            refused(path, format!("it can't do {} baud, only {set}", settings.baud))
+        }
+    })?;
     Ok(stream)
 }
 
@@ -182,18 +204,31 @@ fn refused(path: &Path, message: impl Into<String>) -> PortError {
     }
 }
 
+/// Opens a terminal that nobody else has open, by TIOCEXCL and by the lock on the file that other
+/// programs ask for.
+fn open_alone(path: &Path, access: Access) -> Result<OwnedFd, Errno> {
+    let access = match access {
+        Access::Read => OFlags::RDONLY,
+        Access::ReadWrite => OFlags::RDWR,
+    };
+    let flags = access | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let tty = rustix::fs::open(path, flags, Mode::empty())?;
+    rustix::termios::ioctl_tiocexcl(&tty)?;
+    rustix::fs::flock(&tty, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(tty)
+}
+
+/// Hands the terminal to `tokio-serial`.
+#[allow(unsafe_code)]
+fn stream_of(tty: OwnedFd) -> tokio_serial::Result<SerialStream> {
+    // SAFETY: the descriptor is open and ours alone, and the port becomes its owner.
+    let port = unsafe { serialport::TTYPort::from_raw_fd(tty.into_raw_fd()) };
+    SerialStream::try_from(port)
+}
+
 enum Unfinished {
     System(rustix::io::Errno),
     Baud(u32),
-}
-
-impl Unfinished {
-    fn message(&self, settings: SerialSettings) -> String {
-        match self {
-            Unfinished::System(error) => error.to_string(),
-            Unfinished::Baud(set) => format!("it can't do {} baud, only {set}", settings.baud),
-        }
-    }
 }
 
 impl From<rustix::io::Errno> for Unfinished {
@@ -236,14 +271,6 @@ fn finish(
     Ok(())
 }
 
-fn parity(settings: SerialSettings) -> tokio_serial::Parity {
-    match settings.parity {
-        Parity::None => tokio_serial::Parity::None,
-        Parity::Even => tokio_serial::Parity::Even,
-        Parity::Odd => tokio_serial::Parity::Odd,
-    }
-}
-
 /// The number of bits in `tokio-serial`'s words.
 fn format(
     settings: SerialSettings,
@@ -268,26 +295,25 @@ fn format(
 }
 
 /// What an error at opening means for whoever has to act.
-fn opening(path: &Path, error: &tokio_serial::Error) -> PortError {
-    use tokio_serial::ErrorKind;
+fn opening(path: &Path, error: Errno) -> PortError {
     let path = path.to_owned();
-    match error.kind() {
-        // EBUSY from TIOCEXCL, or the lock on the file.
-        ErrorKind::NoDevice => PortError::InUse {
+    match error {
+        // TIOCEXCL, or the lock on the file.
+        Errno::BUSY | Errno::WOULDBLOCK => PortError::InUse {
             by: list::users_of(&path),
             path,
         },
-        ErrorKind::Io(io::ErrorKind::PermissionDenied) => PortError::Denied(path),
-        ErrorKind::Io(io::ErrorKind::NotFound) => PortError::NotThere(path),
+        Errno::ACCESS | Errno::PERM => PortError::Denied(path),
+        Errno::NOENT => PortError::NotThere(path),
         _ if !is_terminal(&path) => PortError::NotATty(path),
-        _ => PortError::Refused {
+        error => PortError::Refused {
             path,
             message: error.to_string(),
         },
     }
 }
 
-/// Whether a device is a terminal at all; `tokio-serial` doesn't tell this error from others.
+/// Whether a device is a terminal at all; the error alone doesn't tell.
 fn is_terminal(path: &Path) -> bool {
     rustix::fs::open(
         path,

@@ -17,7 +17,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use rustix::fs::OFlags;
 use sd_notify::NotifyState;
+
+use super::Access;
 
 /// `None` where no service manager takes any.
 static STORE: OnceLock<Option<Mutex<Vec<Held>>>> = OnceLock::new();
@@ -84,20 +87,22 @@ fn inherited() -> Vec<(OwnedFd, String)> {
 }
 
 /// A copy of the descriptor of that device, if it is held and nobody reads from it: it was never closed.
-pub(super) fn take(path: &Path) -> Option<(OwnedFd, Lease)> {
+/// One that was opened for another access is let go, because the settings say now what may be done.
+pub(super) fn take(path: &Path, access: Access) -> Option<(OwnedFd, Lease)> {
     let mut held = store()?.lock().unwrap_or_else(PoisonError::into_inner);
+    let device = device_at(path)?;
     held.retain(|one| {
-        let answers = answers(one.descriptor.as_fd());
-        if !answers {
+        let kept = answers(one.descriptor.as_fd())
+            && (one.device != device || allows(one.descriptor.as_fd(), access));
+        if !kept {
             let name = name(one.device);
             tell(
                 &[NotifyState::FdStoreRemove, NotifyState::FdName(&name)],
                 &[],
             );
         }
-        answers
+        kept
     });
-    let device = device_at(path)?;
     let free = |one: &&Held| one.device == device && Lease::strong_count(&one.lease) == 1;
     let one = held.iter().find(free)?;
     let descriptor = one.descriptor.try_clone().ok()?;
@@ -135,6 +140,15 @@ fn device_at(path: &Path) -> Option<u64> {
 /// Whether the device is still there: one that hung up answers nothing any more.
 fn answers(descriptor: BorrowedFd<'_>) -> bool {
     rustix::termios::tcgetattr(descriptor).is_ok()
+}
+
+/// Whether it was opened for this and nothing else.
+fn allows(descriptor: BorrowedFd<'_>, access: Access) -> bool {
+    let wanted = match access {
+        Access::Read => OFlags::RDONLY,
+        Access::ReadWrite => OFlags::RDWR,
+    };
+    rustix::fs::fcntl_getfl(descriptor).is_ok_and(|flags| flags & OFlags::RWMODE == wanted)
 }
 
 /// What the manager knows it by, such as `tty-188-0`; a path may have signs that such a name may not.

@@ -7,6 +7,7 @@
 //! Doesn't do: RFC 2217, which carries a server's settings and line errors inside telnet.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use rustix::net::sockopt;
@@ -52,6 +53,10 @@ impl Tcp {
             address: address.to_owned(),
             raw: Box::new([0; CHUNK_BYTES_MAX]),
         })
+    }
+
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
     }
 
     /// Waits for bytes and appends them to an empty chunk.

@@ -150,7 +150,7 @@ async fn impossible_settings_are_refused() {
             ..SETTINGS
         },
     ] {
-        let error = serial::open_stream(pty.path(), settings).unwrap_err();
+        let error = serial::open_stream(pty.path(), settings, Access::Read).unwrap_err();
         assert!(matches!(error, PortError::Refused { .. }), "{error}");
     }
 }
@@ -184,7 +184,7 @@ async fn a_port_that_comes_back_under_another_number_is_found_by_its_name() {
     drop(port);
     assert!(!link.exists(), "the link goes with the device");
 
-    let mut keeper = Keeper::new(spec, SETTINGS, 0, clock);
+    let mut keeper = Keeper::new(spec, SETTINGS, 0, clock, Access::Read);
     match timeout(PATIENCE, keeper.next()).await.unwrap() {
         Happened::Away(missing) => {
             assert!(missing.to_string().contains("there is no"), "{missing}");

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use retrotap_adapters::framing::SerialSettings;
+use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, sleep_until};
 use tokio_serial::SerialStream;
 
 use super::krc2::{Sent, What};
+use super::watch::PermitWatch;
 use crate::port::pty::Pty;
-use crate::port::{PortError, serial};
+use crate::port::{Access, PortError, serial};
 
 /// The machine's end of a cable.
 #[derive(Debug)]
@@ -55,7 +57,7 @@ impl Wire {
     /// # Errors
     /// As [`serial::open_stream`].
     pub fn serial(path: &Path, settings: SerialSettings) -> Result<Wire, PortError> {
-        serial::open_stream(path, settings).map(Wire::Serial)
+        serial::open_stream(path, settings, Access::ReadWrite).map(Wire::Serial)
     }
 
     /// What a line is to open: the link, or the path where there is none. `None` for a device, of
@@ -86,6 +88,19 @@ impl Wire {
         Ok(())
     }
 
+    /// Waits for what the machine is sent; for ever while it is unplugged.
+    async fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Wire::Pty { pty: Some(pty), .. } => pty.receive(buffer).await,
+            Wire::Pty { pty: None, .. } => std::future::pending().await,
+            Wire::Serial(stream) => match stream.read(buffer).await? {
+                // Nobody ends a serial line: the device hung up.
+                0 => Err(io::ErrorKind::BrokenPipe.into()),
+                bytes => Ok(bytes),
+            },
+        }
+    }
+
     /// Sends without waiting; gives back how many bytes were taken.
     fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
@@ -109,17 +124,46 @@ pub async fn drive(
     source: impl IntoIterator<Item = Sent>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<Summary> {
+    drive_watching(wire, source, None, shutdown).await
+}
+
+/// The same, watching in between for what the machine is sent.
+///
+/// # Errors
+/// The port's.
+pub async fn drive_watching(
+    wire: &mut Wire,
+    source: impl IntoIterator<Item = Sent>,
+    mut watch: Option<PermitWatch>,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<Summary> {
     let began = Instant::now();
     let mut summary = Summary::default();
     let mut due_now = Vec::new();
+    let mut buffer = [0; 256];
     tokio::pin!(shutdown);
-    for Sent { due_ns, what } in source {
+    let mut source = source.into_iter();
+    while let Some(Sent { due_ns, what }) = {
+        // A machine decides by it what it does next.
+        if let Some(watch) = &watch {
+            watch.look(Instant::now());
+        }
+        source.next()
+    } {
         let due = began + Duration::from_nanos(due_ns);
         if due > Instant::now() {
             send(wire, &mut due_now, &mut summary)?;
-            tokio::select! {
-                () = sleep_until(due) => {}
-                () = &mut shutdown => return Ok(summary),
+            loop {
+                tokio::select! {
+                    () = sleep_until(due) => break,
+                    () = &mut shutdown => return Ok(summary),
+                    got = wire.receive(&mut buffer), if watch.is_some() => {
+                        let heard = buffer.get(..got?).unwrap_or_default();
+                        if let Some(watch) = &mut watch {
+                            watch.heard(heard, Instant::now());
+                        }
+                    }
+                }
             }
         }
         match what {

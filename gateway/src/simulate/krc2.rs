@@ -5,10 +5,15 @@
 //! axis 7, the linear one, is always 0 mm. All seven frames of a cycle tell of one moment: that of
 //! the cycle's beginning.
 //!
+//! Where its controller is told to watch for a permit, the robot goes its way only while there is one: it
+//! slows down to a stand within [`RAMP_S`], holds its pose, and goes on as it began.
+//!
 //! Keeps true: the same seed and faults give the same bytes at the same times; the way of the robot
-//! depends on neither faults nor rate of the line.
+//! depends on neither faults nor rate of the line, and the permit decides only when it is gone.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::faults::Faults;
 use super::path::{LIMITS_DEG, Path};
@@ -28,6 +33,10 @@ const BITS_PER_BYTE: u64 = 10;
 /// How long a silence lasts, and for how long an adapter is unplugged.
 const SILENCE_NS: u64 = 1_000_000_000;
 const UNPLUGGED_NS: u64 = 2_000_000_000;
+
+/// From full pace to a stand, and back. At the path's top speeds that is at most 110 degrees per second
+/// squared, what such an arm brakes with.
+pub const RAMP_S: f64 = 0.5;
 
 /// How the value's sign is written; the publication leaves it open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -73,6 +82,13 @@ pub struct Krc2 {
     pauses_ns: u64,
     values: [i32; AXES],
     ready: VecDeque<Sent>,
+    /// Whether it may move; without it always.
+    permit: Option<Arc<AtomicBool>>,
+    /// How far on its way it is in seconds, and how fast it goes there, from 0 to 1.
+    way_s: f64,
+    pace: f64,
+    /// The beginning of the cycle before.
+    before_s: f64,
 }
 
 impl Krc2 {
@@ -90,6 +106,19 @@ impl Krc2 {
             pauses_ns: 0,
             values: [0; AXES],
             ready: VecDeque::with_capacity(AXES * FRAME_BYTES + 2),
+            permit: None,
+            way_s: 0.0,
+            pace: 1.0,
+            before_s: 0.0,
+        }
+    }
+
+    /// The same, moving only while somebody says that it may.
+    pub fn permit(self, permit: Arc<AtomicBool>) -> Krc2 {
+        Krc2 {
+            permit: Some(permit),
+            pace: 0.0,
+            ..self
         }
     }
 
@@ -141,7 +170,8 @@ impl Krc2 {
                 what: What::Plug,
             });
         }
-        let axes = self.path.at(self.now_ns() as f64 / 1e9);
+        let way_s = self.go();
+        let axes = self.path.at(way_s);
         for (value, axis) in self.values.iter_mut().zip(axes) {
             *value = (axis * 1e5).round() as i32;
         }
@@ -155,6 +185,22 @@ impl Krc2 {
                 self.byte(byte);
             }
         }
+    }
+
+    /// How far on its way the robot is when this cycle begins.
+    fn go(&mut self) -> f64 {
+        let now_s = self.now_ns() as f64 / 1e9;
+        let Some(permit) = &self.permit else {
+            return now_s;
+        };
+        let passed_s = now_s - self.before_s;
+        self.before_s = now_s;
+        let wanted = if permit.load(Relaxed) { 1.0 } else { 0.0 };
+        let step = passed_s / RAMP_S;
+        let before = self.pace;
+        self.pace += (wanted - before).clamp(-step, step);
+        self.way_s += passed_s * (before + self.pace) / 2.0;
+        self.way_s
     }
 
     /// Queues one byte, with the faults of bytes.

@@ -9,10 +9,12 @@ pub mod krc2;
 pub mod path;
 pub mod people;
 mod random;
+pub mod watch;
 
-pub use drive::{Summary, Wire, drive};
+pub use drive::{Summary, Wire, drive, drive_watching};
 pub use faults::{Faults, FaultsError};
 pub use krc2::{Krc2, Sent, ValueEncoding, What};
+pub use watch::PermitWatch;
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::krc2::{AXES, BAUD, FRAME_BYTES, frame};
 use super::path::LIMITS_DEG;
 use super::*;
-use crate::port::{Happened, Keeper, LineClock, Port, PortError, PortSpec};
+use crate::port::{Access, Happened, Keeper, LineClock, Port, PortError, PortSpec};
 use crate::words::Chunk;
 
 const SETTINGS: SerialSettings = SerialSettings {
@@ -230,7 +230,7 @@ async fn an_unplugged_machine_is_gone_and_comes_back_under_its_name() {
         .unwrap_err();
     assert!(matches!(error, PortError::Gone { .. }), "{error}");
     drop(port);
-    let mut keeper = Keeper::new(spec, SETTINGS, 0, clock);
+    let mut keeper = Keeper::new(spec, SETTINGS, 0, clock, Access::Read);
     let chunk = loop {
         match timeout(PATIENCE, keeper.next()).await.unwrap() {
             Happened::Read(chunk) => break chunk,

@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use crate::config::broker::{BrokerUrl, ClientFiles, ReleaseOn, TlsFiles};
@@ -64,6 +64,26 @@ pub struct Settings {
     pub release_on: ReleaseOn,
     /// How long an entry may wait for others to share its message.
     pub linger: Duration,
+    /// What is listened to, if anything is.
+    pub hear: Option<Hear>,
+}
+
+/// What is said to cells, on `retrotap/1/<site>/<cell>/obstacles`.
+#[derive(Debug, Clone)]
+pub struct Hear {
+    /// Their names.
+    pub cells: Vec<Arc<str>>,
+    /// Where it goes. What finds no place there is dropped.
+    pub to: mpsc::Sender<Heard>,
+}
+
+/// A message to a cell.
+#[derive(Debug)]
+pub struct Heard {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What was said.
+    pub payload: Vec<u8>,
 }
 
 /// What the uplink is doing.

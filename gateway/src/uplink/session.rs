@@ -4,8 +4,10 @@
 //! lake says, and the publisher, which reads the spool, publishes, and releases by whatever the
 //! settings say releases. When either ends, both end.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant as Monotonic, SystemTime};
 
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
@@ -23,7 +25,7 @@ use super::flight::{Flight, Untaken};
 use super::refusal::{Answer, Class, Refusal, answer, explain};
 use super::taken::Taken;
 use super::topics::{Topics, status_payload};
-use super::{ReleaseOn, Settings, tls};
+use super::{Heard, ReleaseOn, Settings, tls};
 use crate::config::limits::{
     ACKNOWLEDGE_TIMEOUT, BATCH_BYTES_MAX, BROKER_PACKET_BYTES_MIN, CONNECT_TIMEOUT,
     IN_FLIGHT_MESSAGES_MAX, KEEP_ALIVE, SHUTDOWN_FLUSH, TAKEN_PENDING_MAX, TOPIC_BYTES_MAX,
@@ -81,18 +83,25 @@ pub(super) async fn run(
         // Something was too large: one message at a time, so that it is known which.
         granted.in_flight_max = 1;
     }
-    if settings.release_on == ReleaseOn::Lake
-        && let Err(refusal) = subscribe(&client, &mut events, settings, &topics).await
-    {
-        return refusal.into();
+    let (said, taken) = mpsc::channel(TAKEN_PENDING_MAX);
+    let hearing = Hearing::new(settings, topics.root(), said);
+    let mut filters: Vec<(String, &str)> = Vec::new();
+    if settings.release_on == ReleaseOn::Lake {
+        let why =
+            "the lake says what it has: change the broker's permissions, or set release_on: broker";
+        filters.push((topics.taken_filter(), why));
+    }
+    let why = "a source says where people are: change the broker's permissions";
+    filters.extend(hearing.cells.keys().map(|topic| (topic.clone(), why)));
+    for (filter, why) in filters {
+        if let Err(refusal) =
+            subscribe(&client, &mut events, settings, &hearing, &filter, why).await
+        {
+            return refusal.into();
+        }
     }
     connected();
 
-    let (said, taken) = mpsc::channel(TAKEN_PENDING_MAX);
-    let hearing = Hearing {
-        root: topics.root().to_owned(),
-        said,
-    };
     let mut publisher = Publisher {
         settings,
         topics,
@@ -212,25 +221,31 @@ fn granted(
     Ok(granted)
 }
 
-/// Asks for what the lake says. Nothing is published before the broker has agreed: a word that is
-/// missed costs ten seconds.
+/// Asks for what others say. Nothing is published before the broker has agreed: a word of the lake that
+/// is missed costs ten seconds.
 async fn subscribe(
     client: &AsyncClient,
     events: &mut EventLoop,
     settings: &Settings,
-    topics: &Topics,
+    hearing: &Hearing,
+    filter: &str,
+    why: &str,
 ) -> Result<(), Refusal> {
-    let filter = topics.taken_filter();
     let later =
         |error: &dyn std::fmt::Display| Refusal::later(format!("{}: {error}", settings.url));
     client
-        .subscribe(filter.clone(), QoS::AtLeastOnce)
+        .subscribe(filter, QoS::AtLeastOnce)
         .await
         .map_err(|error| later(&error))?;
     let agreed = async {
         loop {
-            if let Event::Incoming(Packet::SubAck(suback)) = events.poll().await? {
-                return Ok::<_, ConnectionError>(suback);
+            match events.poll().await? {
+                Event::Incoming(Packet::SubAck(suback)) => return Ok::<_, ConnectionError>(suback),
+                // On what was asked for before.
+                Event::Incoming(Packet::Publish(publish)) => {
+                    hearing.publish(&publish.topic, &publish.payload);
+                }
+                _ => {}
             }
         }
     };
@@ -243,23 +258,50 @@ async fn subscribe(
         return Ok(());
     }
     Err(Refusal::person(format!(
-        "{} doesn't allow client {} to subscribe to {filter} ({:?}), where the lake says what it \
-         has: change the broker's permissions, or set release_on: broker",
+        "{} doesn't allow client {} to subscribe to {filter} ({:?}), where {why}",
         settings.url, settings.client_id, suback.return_codes
     )))
 }
 
-/// Where the event loop puts what the lake says.
+/// Where the event loop puts what others say.
 struct Hearing {
     root: String,
     said: mpsc::Sender<Taken>,
+    /// Cells by topic.
+    cells: BTreeMap<String, Arc<str>>,
+    heard: Option<mpsc::Sender<Heard>>,
 }
 
 impl Hearing {
+    fn new(settings: &Settings, root: &str, said: mpsc::Sender<Taken>) -> Self {
+        let hear = settings.hear.as_ref();
+        let cells = hear.into_iter().flat_map(|hear| &hear.cells);
+        let topic = |cell: &Arc<str>| (Topics::obstacles(&settings.site, cell), Arc::clone(cell));
+        Self {
+            root: root.to_owned(),
+            said,
+            cells: cells.map(topic).collect(),
+            heard: hear.map(|hear| hear.to.clone()),
+        }
+    }
+
+    // The event loop can't wait for those who are told, who may be waiting for it.
     fn publish(&self, topic: &[u8], payload: &[u8]) {
+        let cell = str::from_utf8(topic)
+            .ok()
+            .and_then(|topic| self.cells.get(topic));
+        if let (Some(cell), Some(heard)) = (cell, &self.heard) {
+            let said = Heard {
+                name: Arc::clone(cell),
+                payload: payload.to_vec(),
+            };
+            if heard.try_send(said).is_err() {
+                tracing::debug!(cell = &**cell, "a snapshot found no place");
+            }
+            return;
+        }
         match Taken::parse(&self.root, topic, payload) {
-            // The event loop can't wait for the publisher, who may be waiting for it. What is not
-            // heard here is said again when the batch is sent again.
+            // What is not heard here is said again when the batch is sent again.
             Ok(taken) => {
                 if self.said.try_send(taken).is_err() {
                     tracing::debug!("a word of the lake found no place");

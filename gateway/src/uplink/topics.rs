@@ -11,6 +11,9 @@
 //! | `<machine>/alarms`, `alarms` | yes | the alarms that are active, of a machine and of the gateway |
 //! | `<machine>/schema/<module>@<version>` | yes | the module's manifest |
 //!
+//! What is said to a cell, which may have robots on several gateways, comes on
+//! `retrotap/1/<site>/<cell>/obstacles`.
+//!
 //! What belongs to the gateway itself has a level less than what belongs to machines, so no machine's
 //! name can collide with it. A machine's retained status holds only while its gateway is `online`.
 
@@ -29,6 +32,11 @@ impl Topics {
         Self {
             root: format!("retrotap/1/{site}/{gateway}"),
         }
+    }
+
+    /// Where a source says who is in a cell of the plant.
+    pub fn obstacles(site: &str, cell: &str) -> String {
+        format!("retrotap/1/{site}/{cell}/obstacles")
     }
 
     pub fn status(&self) -> String {

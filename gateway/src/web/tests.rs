@@ -50,6 +50,7 @@ fn a_status(frames: u64) -> Status {
             records: BTreeMap::from([("axes".into(), RecordText::new(RECORD.into()))]),
             record_ages_s: BTreeMap::from([("axes".into(), 0.012)]),
         }],
+        cells: vec![],
         uplink: UplinkStatus {
             state: UplinkState::Connected,
             url: "mqtt://127.0.0.1:1883".into(),

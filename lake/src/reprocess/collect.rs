@@ -192,7 +192,8 @@ impl Before {
                 // It will be said where it is used.
                 Err(_) => "parameter".to_owned(),
             },
-            InputKind::Tick | InputKind::Reset => return,
+            InputKind::Rules => "rules".to_owned(),
+            InputKind::Late | InputKind::Tick | InputKind::Reset => return,
         };
         match self.newest.get(&slot) {
             Some(known) if name(known) >= name(&input) => {}

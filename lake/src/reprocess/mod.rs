@@ -27,13 +27,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use retrotap::capture::{Input as Captured, InputKind};
+use retrotap::capture::{Input as Captured, InputKind, Start};
 use retrotap::gauge::Gauge;
-use retrotap::line::{FrameSeen, Input, Line, Output, Parameter};
+use retrotap::line::{
+    FrameSeen, GATEWAY_MODULE, Input, Line, Output, Parameter, adapter_of, manifest_json,
+};
 use retrotap::modules::assemble::{Assembled, Params, assemble};
 use retrotap::modules::catalog::Catalog;
 use retrotap::spool::Numbering;
-use retrotap::words::{Identity, Stamp};
+use retrotap::words::{ClockState, Identity, Stamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
@@ -129,7 +131,7 @@ pub async fn run(
     };
     // What can't be put together is known before anything is read.
     let maker = Maker::new(catalog, &settings.adapter)?;
-    let silence_ns = maker.assemble(&Params::new())?.silence_ns();
+    let silence_ns = maker.assemble(&Params::new(), None)?.silence_ns();
 
     let settings = Arc::new(settings);
     let collected = {
@@ -176,13 +178,10 @@ impl Maker {
         })
     }
 
-    fn assemble(&self, params: &Params) -> anyhow::Result<Assembled> {
-        Ok(assemble(
-            &self.engine,
-            &self.catalog,
-            &self.adapter,
-            params,
-        )?)
+    fn assemble(&self, params: &Params, start: Option<&Start>) -> anyhow::Result<Assembled> {
+        let adapter = start.map(|start| adapter_of(&self.adapter, start));
+        let adapter = adapter.as_ref().unwrap_or(&self.adapter);
+        Ok(assemble(&self.engine, &self.catalog, adapter, params)?)
     }
 }
 
@@ -192,6 +191,7 @@ struct Again<'a> {
     line: Option<Line>,
     schemas: Schemas,
     /// What the next line begins with.
+    start: Option<Start>,
     params: Params,
     early: Vec<(Input, Stamp)>,
     last: Option<(u64, u64)>,
@@ -202,28 +202,29 @@ impl Again<'_> {
     fn input(
         &mut self,
         kind: InputKind,
-        line_ns: u64,
+        at: Stamp,
         data: &str,
         sink: &mut impl FnMut(Output<'_>),
     ) -> anyhow::Result<()> {
         if kind == InputKind::Start {
             self.line = None;
+            // One that another version wrote names no tables that could be put in.
+            self.start = serde_json::from_str(data).ok();
             self.params.clear();
             self.early.clear();
             self.last = None;
             return Ok(());
         }
-        let at = Stamp {
-            line_ns,
-            wall_ns: 0,
-        };
         let captured = Captured {
-            line_ns,
+            line_ns: at.line_ns,
             kind,
             data: data.to_owned(),
         };
         let Some(input) = Input::from_captured(&captured)? else {
-            // A reset is the framing's business, and a tick has no stage that takes it yet.
+            // Frames are whole already, but the robot's separation isn't known any more.
+            if let (InputKind::Reset, Some(line)) = (kind, &mut self.line) {
+                line.disconnected(at, sink);
+            }
             return Ok(());
         };
         match (&mut self.line, input) {
@@ -260,11 +261,15 @@ impl Again<'_> {
         let line = match &mut self.line {
             Some(line) => line,
             None => {
-                let assembled = self.maker.assemble(&self.params)?;
+                let assembled = self.maker.assemble(&self.params, self.start.as_ref())?;
                 for module in &assembled.modules {
                     let manifest =
                         retrotap_abi::Manifest::from_json(module.manifest_json.as_bytes())?;
                     self.schemas.put(&module.id, &manifest);
+                }
+                if let Some(json) = manifest_json(&assembled.pipeline) {
+                    let manifest = retrotap_abi::Manifest::from_json(json.as_bytes())?;
+                    self.schemas.put(GATEWAY_MODULE, &manifest);
                 }
                 let gauge: Gauge = Line::gauge_for(&assembled);
                 let mut line = Line::new(assembled, gauge)?;
@@ -301,6 +306,7 @@ async fn compute(
         maker,
         line: None,
         schemas: Schemas::default(),
+        start: None,
         params: Params::new(),
         early: Vec::new(),
         last: None,
@@ -313,32 +319,41 @@ async fn compute(
     let mut numbering = Numbering::new(identity.clone(), 0);
     let mut numbered_epoch = None;
     let mut out = Out::default();
+    // Inputs say nothing of the clock: it was held as it was at the frame before.
+    let mut clock = ClockState::Unsynced;
     for step in merge(&kept.frames, &kept.inputs, silence_ns) {
         let mut records = Vec::new();
-        let epoch = match step {
+        if let Step::Frame(frame) = step {
+            clock = frame.raw.clock;
+        }
+        let sink = &mut |output: Output<'_>| match output {
+            Output::Record(record) => records.push(record.to_record(clock)),
+            Output::Judged(judged) => records.extend(judged.to_record(clock)),
+            Output::Frame(_) => {}
+        };
+        let (epoch, wall_ns) = match step {
             Step::Input(input) => {
+                let at = Stamp {
+                    line_ns: input.line_ns,
+                    wall_ns: input.wall_ns,
+                };
                 again
-                    .input(input.kind, input.line_ns, &input.data, &mut |_| {})
+                    .input(input.kind, at, &input.data, sink)
                     .with_context(|| format!("input {}/{}", input.epoch, input.seq))?;
-                continue;
+                (input.epoch, input.wall_ns)
             }
             Step::Frame(frame) => {
-                let sink = &mut |output: Output<'_>| {
-                    if let Output::Record(record) = output {
-                        records.push(record.to_record(frame.raw.clock));
-                    }
-                };
                 again
                     .frame(FrameSeen::from_raw(&frame.raw), sink)
                     .with_context(|| format!("frame {}/{}", frame.epoch, frame.seq))?;
                 done.frames += 1;
                 bar.inc(1);
-                if frame.raw.at.wall_ns < settings.from_ns {
-                    continue;
-                }
-                frame.epoch
+                (frame.epoch, frame.raw.at.wall_ns)
             }
         };
+        if wall_ns < settings.from_ns {
+            continue;
+        }
         if numbered_epoch != Some(epoch) {
             numbered_epoch = Some(epoch);
             numbering = Numbering::new(identity.clone(), epoch);

@@ -12,7 +12,7 @@ use retrotap_host::{Engine, NativeStages, Pipeline};
 use super::report::{Bound, Figure};
 use super::workload::{ADAPTER, FRAME_NS, Way, obstacles, separation};
 use super::{Effort, median};
-use crate::cell::obstacles::Seen;
+use crate::cell::obstacles::Room;
 use crate::modules::assemble::{OBSTACLES, Params, assemble};
 use crate::modules::catalog::{Catalog, LoadedAdapter};
 use crate::simulate::krc2::FRAME_BYTES;
@@ -214,7 +214,7 @@ fn pipeline(
     let assembled = assemble(engine, catalog, &adapter, &Params::new())?;
     let mut pipeline = assembled.pipeline;
     if let Some(stage) = assembled.obstacles_stage {
-        pipeline.set_table(&stage, OBSTACLES, &obstacles()?.table(Seen::Standing))?;
+        pipeline.set_table(&stage, OBSTACLES, &Room::from(obstacles()?).table())?;
         for (name, value) in separation() {
             pipeline.set_param(&stage, name, &value)?;
         }

@@ -13,6 +13,7 @@ use super::workload::{ADAPTER, CYCLE_BYTES, Way, obstacles, port};
 use super::{Effort, median, quantile};
 use crate::cli::gateway::{self, MachinePlan, Plan};
 use crate::config::Spool;
+use crate::config::cell::{Cell, Pose, Robot};
 use crate::demo_broker;
 use crate::line::{Input, Line, Output};
 use crate::modules::assemble::{Params, assemble};
@@ -45,7 +46,7 @@ pub(super) async fn to_the_sink(effort: &Effort) -> anyhow::Result<Vec<Figure>> 
     let gauge = Line::gauge_for(&assembled);
     let mut line = Line::new(assembled, gauge)?;
     line.apply(
-        &Input::Obstacles(obstacles()?),
+        &Input::Obstacles(obstacles()?.into()),
         Stamp::default(),
         &mut |_| {},
     )?;
@@ -122,9 +123,9 @@ pub(super) async fn to_a_subscriber(effort: &Effort) -> anyhow::Result<Vec<Figur
             adapter: ADAPTER.to_owned(),
             ports: vec![port(pty.path())],
             params: Params::new(),
-            inputs: vec![Input::Obstacles(obstacles()?)],
             send_frames: true,
         }],
+        cells: vec![cell("robot-1")?],
         uplink: Some(uplink::Settings {
             site: Arc::clone(&name),
             gateway: Arc::clone(&name),
@@ -137,6 +138,7 @@ pub(super) async fn to_a_subscriber(effort: &Effort) -> anyhow::Result<Vec<Figur
             client_id: "bench-gateway".to_owned(),
             release_on: ReleaseOn::Broker,
             linger: Duration::ZERO,
+            hear: None,
         }),
         listen: None,
         spool: Spool::at(folder.path().to_owned()),
@@ -162,6 +164,24 @@ pub(super) async fn to_a_subscriber(effort: &Effort) -> anyhow::Result<Vec<Figur
             ),
         Figure::new("last byte in to MQTT subscriber, p99", quantile(&mut ms, 0.99), "ms", ms.len()),
     ])
+}
+
+/// A cell in which somebody stands around; distances alone.
+fn cell(machine: &str) -> anyhow::Result<Cell> {
+    Ok(Cell {
+        id: Arc::from("bench"),
+        robots: vec![Robot {
+            machine: Arc::from(machine),
+            base_pose: Pose::default(),
+            linear_axis: None,
+            tool_capsules: Vec::new(),
+        }],
+        separation: None,
+        fixtures: Some(obstacles()?),
+        source: None,
+        permit: None,
+        actions: Vec::new(),
+    })
 }
 
 /// Sends one cycle after the other, each when the one before has arrived; gives microseconds from

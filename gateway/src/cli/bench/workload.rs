@@ -60,16 +60,14 @@ pub(super) fn obstacles() -> Result<Snapshot, SnapshotError> {
         id: id.to_owned(),
         center,
         radius: 0.15,
-        velocity: None,
-        max_speed: None,
+        velocity: [0.0; 3],
     };
     let person = |id: &str, x, y| Obstacle::Capsule {
         id: id.to_owned(),
         a: [x, y, 0.35],
         b: [x, y, 1.45],
         radius: 0.35,
-        velocity: None,
-        max_speed: None,
+        velocity: [0.0; 3],
     };
     Snapshot::new(vec![
         sphere("s1", [2.2, 2.2, 1.0]),
@@ -83,8 +81,7 @@ pub(super) fn obstacles() -> Result<Snapshot, SnapshotError> {
             id: "b1".to_owned(),
             center: [-4.5, 0.0, 1.0],
             size: [0.1, 6.0, 2.0],
-            velocity: None,
-            max_speed: None,
+            velocity: [0.0; 3],
         },
     ])
 }
