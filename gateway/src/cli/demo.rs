@@ -21,6 +21,7 @@ use crate::modules::catalog::Catalog;
 use crate::port::PortSpec;
 use crate::simulate::{Faults, Krc2, Wire, drive, people};
 use crate::uplink::{self, BrokerUrl, ReleaseOn};
+use crate::web::Listen;
 
 /// A simulated robot, people who walk around it, a broker and the dashboard: nothing to configure.
 #[derive(Debug, clap::Args)]
@@ -95,7 +96,13 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             release_on: ReleaseOn::Broker,
             linger: BATCH_LINGER,
         }),
-        listen: Some(args.listen),
+        listen: Some(Listen {
+            address: args.listen,
+            cert: None,
+            folder: folder.path().join("web"),
+        }),
+        // The demo has none: everything is made up.
+        shown_settings: serde_json::json!({}),
         spool: Spool::at(folder.path().join("spool")),
         catalog: Catalog::default(),
         record_dir: args.record.clone(),
@@ -108,10 +115,10 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         let (stop, source) = (stop.clone(), Krc2::new(args.seed, args.faults));
         async move { drive(&mut wire, source, stop.cancelled()).await }
     });
-    let page = gateway.page.unwrap_or(args.listen);
-    greet(page, broker.address());
+    let page = gateway.page.clone().unwrap_or_default();
+    greet(&page, broker.address());
     if !args.no_browser {
-        open_browser(page);
+        open_browser(&page);
     }
     tokio::select! {
         () = walk(&gateway) => {}
@@ -149,12 +156,12 @@ async fn after(seconds: Option<u64>) {
     }
 }
 
-fn greet(page: SocketAddr, mqtt: SocketAddr) {
+fn greet(page: &str, mqtt: SocketAddr) {
     println!(
         "\
 Retrotap demo: a simulated KUKA KR C2 at 9600 baud on a pseudo-terminal, and two people
 
-  dashboard   http://{page}/
+  dashboard   {page}
   MQTT        mosquitto_sub -h {} -p {} -t 'retrotap/#' -v
 
 The broker and the page are for this machine only, without passwords, and modules run unsigned.
@@ -166,14 +173,14 @@ Ctrl-C stops everything.",
 }
 
 /// Opens the page where there is a desktop to open it on.
-fn open_browser(page: SocketAddr) {
+fn open_browser(page: &str) {
     let desktop = ["DISPLAY", "WAYLAND_DISPLAY"]
         .iter()
         .any(|name| std::env::var_os(name).is_some());
     if desktop && std::io::stdout().is_terminal() {
         // Whether a browser came up is seen on the screen; the address stands above.
         let _ = Command::new("xdg-open")
-            .arg(format!("http://{page}/"))
+            .arg(page)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -2,7 +2,6 @@
 //! from a file, `demo` from nothing.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle as Thread;
@@ -10,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
 use retrotap_host::Engine;
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::page;
 use crate::capture::{Input as Captured, InputKind, ModuleUsed, PortLabel, Start};
 use crate::config;
-use crate::config::limits::INPUTS_PENDING_MAX;
+use crate::config::limits::{CELL_REQUESTS_MAX, INPUTS_PENDING_MAX};
 use crate::gauge::Gauge;
 use crate::line::{Input, Line, Live, Oracle, Parameter, Recording, supervise};
 use crate::modules::assemble::{Assembled, Params, assemble};
@@ -26,10 +25,10 @@ use crate::port::{LineClock, PortSpec};
 use crate::spool::{self, Spool};
 use crate::time::rfc3339;
 use crate::uplink::{self, Board};
-use crate::web;
 use crate::web::status::{
     LineStatus, MachineStatus, RecordText, Status, UplinkState, UplinkStatus,
 };
+use crate::web::{self, Journal};
 use crate::words::LineState;
 
 /// What is to run.
@@ -46,7 +45,9 @@ pub struct Plan {
     /// The way out; records are kept until the spool is full where there is none.
     pub uplink: Option<uplink::Settings>,
     /// Where the page listens, if there is one.
-    pub listen: Option<SocketAddr>,
+    pub listen: Option<web::Listen>,
+    /// The settings as the page shows them.
+    pub shown_settings: serde_json::Value,
     /// Where what was taken is kept.
     pub spool: config::Spool,
     /// Where adapters and stages come from.
@@ -76,8 +77,8 @@ pub struct MachinePlan {
 
 /// A gateway that runs.
 pub struct Gateway {
-    /// Where the page is, if there is one.
-    pub page: Option<SocketAddr>,
+    /// Where the page is, as a browser is told, if there is one.
+    pub page: Option<String>,
     inputs: BTreeMap<Arc<str>, mpsc::Sender<Input>>,
     lines: Vec<Thread<()>>,
     tasks: Vec<JoinHandle<()>>,
@@ -117,18 +118,15 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
     };
     let (spool, reader) =
         tokio::task::spawn_blocking(move || Spool::open(&spool_settings)).await??;
-    let listener = match plan.listen {
+    let page = match plan.listen {
         None => None,
-        Some(address) => Some(TcpListener::bind(address).await.with_context(|| {
-            format!("the page can't listen at {address}: is something else running there?")
-        })?),
+        Some(listen) => Some(page::open(listen).await?),
     };
-    let page = listener.as_ref().map(TcpListener::local_addr).transpose()?;
     let (stop_lines, stop_rest) = (CancellationToken::new(), CancellationToken::new());
     let board = Board::new();
 
     let mut gateway = Gateway {
-        page,
+        page: page.as_ref().map(|(door, _)| door.url()),
         inputs: BTreeMap::new(),
         lines: Vec::new(),
         tasks: Vec::new(),
@@ -230,7 +228,7 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
         simulated: plan.simulated,
         began: Instant::now(),
         shown,
-        spool,
+        spool: spool.clone(),
         uplink: uplink_seen,
         board,
     };
@@ -247,13 +245,29 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
             status.send_replace(Arc::new(look.take()));
         }
     }));
-    if let Some(listener) = listener {
-        let stop = stop_rest.clone();
-        gateway.tasks.push(tokio::spawn(async move {
-            if let Err(error) = web::serve(listener, seen, stop).await {
-                tracing::error!(%error, "the page ended");
-            }
-        }));
+    if let Some((door, access)) = page {
+        let journal = Journal::default();
+        let keep = page::keep(
+            journal.clone(),
+            seen.clone(),
+            spool.clone(),
+            stop_rest.clone(),
+        );
+        gateway.tasks.push(tokio::spawn(keep));
+        let (cells, requests) = mpsc::channel(CELL_REQUESTS_MAX);
+        let answer = page::answer_for_no_cells(requests, stop_rest.clone());
+        gateway.tasks.push(tokio::spawn(answer));
+        let handed = web::Handed {
+            state: seen,
+            history: Arc::new(spool),
+            journal,
+            settings: RecordText::new(plan.shown_settings.to_string().into()),
+            scenes: Arc::default(),
+            cells,
+            access,
+        };
+        let served = web::serve(door, handed, stop_rest.clone());
+        gateway.tasks.push(tokio::spawn(served));
     }
     Ok(gateway)
 }
@@ -428,6 +442,7 @@ impl Look {
             gateway: self.gateway.to_string(),
             simulated: self.simulated,
             machines,
+            cells: Vec::new(),
             uplink: UplinkStatus {
                 state: match uplink.state {
                     uplink::State::Off => UplinkState::Off,
@@ -450,17 +465,21 @@ impl Look {
 /// The alarms of a machine: what somebody has to look after, since when, and what to do. A retained
 /// message, so it changes only when they do.
 fn alarms(state: LineState, since: &str, detail: &str) -> serde_json::Value {
-    let alarm = match state {
-        LineState::Silent => Some("line_silent"),
-        LineState::Disconnected => Some("line_disconnected"),
-        LineState::Failed => Some("line_failed"),
-        LineState::Starting | LineState::Running => None,
-    };
-    let active: Vec<_> = alarm
+    let active: Vec<_> = alarm_of(state)
         .map(|alarm| serde_json::json!({"alarm": alarm, "since": since, "detail": detail}))
         .into_iter()
         .collect();
     serde_json::json!({"v": 1, "t": since, "active": active})
+}
+
+/// The alarm that a line's state is, if it is one.
+pub(super) fn alarm_of(state: LineState) -> Option<&'static str> {
+    match state {
+        LineState::Silent => Some("line_silent"),
+        LineState::Disconnected => Some("line_disconnected"),
+        LineState::Failed => Some("line_failed"),
+        LineState::Starting | LineState::Running => None,
+    }
 }
 
 /// The alarms of the gateway itself: a disk that doesn't serve.

@@ -11,6 +11,7 @@ pub mod bench;
 pub mod check;
 pub mod demo;
 pub mod gateway;
+mod page;
 mod plan;
 pub mod ports;
 pub mod record;
@@ -19,6 +20,7 @@ pub mod run;
 pub mod signals;
 pub mod simulate;
 pub mod spool;
+pub mod user;
 
 /// Taps old machines: serial frames through WebAssembly pipelines to MQTT.
 #[derive(Debug, Parser)]
@@ -50,6 +52,7 @@ enum Command {
     Replay(replay::Args),
     Simulate(simulate::Args),
     Spool(spool::Args),
+    User(user::Args),
 }
 
 /// What is worth knowing goes to standard error; standard output belongs to the command. How much that
@@ -92,6 +95,7 @@ pub fn main() -> ExitCode {
             Command::Replay(args) => replay::run(args).await,
             Command::Simulate(args) => simulate::run(args).await,
             Command::Spool(args) => spool::run(args).await,
+            Command::User(args) => user::run(args).await,
         }
     });
     // A thread that waits for a terminal or a disk must not hold up the end.

@@ -9,12 +9,14 @@ use retrotap_host::ParamValue;
 use super::gateway::{MachinePlan, Plan};
 use crate::cell::obstacles::Snapshot;
 use crate::config::limits::BATCH_LINGER;
-use crate::config::{self, Machine, Pose, Settings, Surroundings};
+use crate::config::{self, Machine, Pose, Settings, Surroundings, Web};
 use crate::line::Input;
 use crate::modules::assemble::{Params, host_value};
 use crate::modules::catalog::{Catalog, CatalogError};
 use crate::port::PortSpec;
 use crate::uplink;
+use crate::web::Listen;
+use crate::web::tls::CertFiles;
 
 /// The settings of `file` as this process sees them, with its environment and the adapters there are.
 ///
@@ -112,6 +114,18 @@ fn obstacles<'a>(settings: &'a Settings, machine: &Machine) -> Option<&'a Snapsh
         .as_ref()
 }
 
+/// Where the page listens.
+pub fn listen(web: &Web) -> Listen {
+    Listen {
+        address: web.listen,
+        cert: web.tls.as_ref().map(|files| CertFiles {
+            cert: files.cert.clone(),
+            key: files.key.clone(),
+        }),
+        folder: web.state_dir.clone(),
+    }
+}
+
 /// The whole plan.
 ///
 /// # Errors
@@ -158,7 +172,8 @@ pub fn plan(
         simulated: false,
         machines,
         uplink,
-        listen: settings.listen,
+        listen: settings.web.as_ref().map(listen),
+        shown_settings: config::show::json(settings),
         spool: settings.spool.clone(),
         catalog,
         record_dir,

@@ -32,6 +32,8 @@ pub struct Status {
     pub simulated: bool,
     /// In the order of the configuration.
     pub machines: Vec<MachineStatus>,
+    /// The cells that are watched, in the order of the configuration.
+    pub cells: Vec<CellStatus>,
     /// The way out.
     pub uplink: UplinkStatus,
     /// When the ages below were right.
@@ -94,6 +96,99 @@ pub struct LineStatus {
     pub since: String,
     /// What a person should know or do; empty while all is well.
     pub detail: String,
+}
+
+/// A cell: how it stands, and what that comes from. Advisory: this is not a safety function.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct CellStatus {
+    /// Its name.
+    #[schema(example = "cell-3")]
+    pub id: String,
+    /// The worst of its robots' states. `unknown` is never safe.
+    pub state: CellState,
+    /// Since when, by the gateway's wall clock.
+    #[schema(format = DateTime)]
+    pub since: String,
+    /// Why, in a word that stays.
+    #[schema(example = "margin")]
+    pub cause: String,
+    /// What a person should know or do; empty while all is well.
+    pub detail: String,
+    /// Whether the permit goes out.
+    pub permit: PermitState,
+    /// How often it goes out; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(exclusive_minimum = 0)]
+    pub permit_every_s: Option<f64>,
+    /// The machines that are its robots.
+    pub machines: Vec<String>,
+    /// The one whose state is the cell's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deciding_machine: Option<String>,
+    /// The `fields` of its newest `separation`, byte for byte as they leave; absent before the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub separation: Option<RecordText>,
+    /// Seconds since the last byte of the frame that it comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0)]
+    pub separation_age_s: Option<f64>,
+    /// Below this margin, in metres, it is `warn`.
+    #[schema(minimum = 0)]
+    pub warn_margin_m: f64,
+    /// Who and what is there, where it was seen: as in the snapshots, in metres.
+    #[schema(value_type = Vec<Object>)]
+    pub obstacles: RecordText,
+    /// Seconds since the source saw them; absent before its first word, and for fixtures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0)]
+    pub obstacles_age_s: Option<f64>,
+    /// Who says where people are.
+    pub obstacles_source: ObstaclesSource,
+    /// Actions that could not be done, bytes on ports included.
+    pub actions_failed: u64,
+    /// Snapshots of obstacles that were refused.
+    pub snapshots_refused: u64,
+}
+
+/// How a cell stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CellState {
+    /// Everybody is farther away than the protective distance and the warning margin.
+    Clear,
+    /// Somebody is within the warning margin.
+    Warn,
+    /// Somebody is nearer than the protective distance.
+    Stop,
+    /// Nobody can say. Never safe.
+    Unknown,
+}
+
+/// What becomes of a cell's permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PermitState {
+    /// It goes out at its pace.
+    Sent,
+    /// It doesn't, because the state doesn't permit it or the port takes no bytes.
+    Withheld,
+    /// The settings have none.
+    None,
+}
+
+/// Who says where people are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ObstaclesSource {
+    /// A source over the broker.
+    Mqtt,
+    /// A source over this API.
+    Api,
+    /// Nobody: there are fixtures alone.
+    File,
+    /// The demo.
+    Simulated,
 }
 
 /// The way out, and what waits for it.
@@ -160,6 +255,11 @@ impl Status {
             machine.frame_age_s = machine.frame_age_s.map(|age| age + passed_s);
             for age in machine.record_ages_s.values_mut() {
                 *age += passed_s;
+            }
+        }
+        for cell in &mut later.cells {
+            for age in [&mut cell.separation_age_s, &mut cell.obstacles_age_s] {
+                *age = age.map(|age| age + passed_s);
             }
         }
         let oldest = &mut later.uplink.oldest_unreleased_age_s;
