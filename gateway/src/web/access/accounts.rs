@@ -272,7 +272,7 @@ impl Book {
         }
         let (id, secret) = secrets::random::<8>()
             .and_then(|id| Ok((secrets::hex(&id), secrets::secret()?)))
-            .map_err(no_random)?;
+            .map_err(|error| no_random(&error))?;
         let hash: Hash = secrets::hash(&secret);
         let token = Token {
             name: name.to_owned(),
@@ -312,10 +312,10 @@ fn unknown_user(name: &str) -> AccountsError {
 
 fn kept(user: &str, password: &str) -> Result<String, AccountsError> {
     secrets::check_password(user, password).map_err(AccountsError::Invalid)?;
-    secrets::hash_password(password).map_err(no_random)
+    secrets::hash_password(password).map_err(|error| no_random(&error))
 }
 
-fn no_random(error: io::Error) -> AccountsError {
+fn no_random(error: &io::Error) -> AccountsError {
     AccountsError::Invalid(format!("This computer has no random numbers: {error}."))
 }
 

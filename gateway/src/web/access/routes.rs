@@ -169,17 +169,18 @@ pub async fn claim(State(access): State<Arc<Access>>, request: Request) -> Answe
                 "This gateway has an admin already; log in.",
             ));
         }
-        added => added.map_err(refused)?,
+        added => added.map_err(Problem::from)?,
     };
     access.attempts.forgive(from);
     let now = serde_json::json!({"role": Role::Admin});
     note(&access, &user, from, "claimed", &user, None, Some(now)).await?;
     match added {
         Some(user) => begin(&access, &user),
-        None => Err(refused(AccountsError::Unknown {
+        None => Err(AccountsError::Unknown {
             what: "user",
             name: user,
-        })),
+        }
+        .into()),
     }
 }
 
@@ -275,7 +276,7 @@ pub async fn add_user(
             .change(|book| book.add_user(&name, role, &password, audit::now()))
     })
     .await?
-    .map_err(refused)?;
+    .map_err(Problem::from)?;
     let now = serde_json::json!({"role": role});
     let who = pass.who.named();
     note(&access, &who, from, "user_added", &user, None, Some(now)).await?;
@@ -306,7 +307,7 @@ pub async fn remove_user(
         move |access| access.accounts.change(|book| book.remove_user(&name))
     })
     .await?
-    .map_err(refused)?;
+    .map_err(Problem::from)?;
     let was = serde_json::json!({"role": removed.role});
     let who = pass.who.named();
     note(&access, &who, from, "user_removed", &name, Some(was), None).await?;
@@ -399,7 +400,7 @@ pub async fn add_token(
         }
     })
     .await?
-    .map_err(refused)?;
+    .map_err(Problem::from)?;
     let now = serde_json::json!({"name": made.name, "scopes": made.scopes});
     note(
         &access,
@@ -441,7 +442,7 @@ pub async fn remove_token(
         move |access| access.accounts.change(|book| book.remove_token(&id))
     })
     .await?
-    .map_err(refused)?;
+    .map_err(Problem::from)?;
     let was = serde_json::json!({"name": removed.name, "scopes": removed.scopes});
     let who = pass.who.named();
     note(&access, &who, from, "token_removed", &id, Some(was), None).await?;
@@ -568,14 +569,16 @@ fn internal(what: &str, error: &dyn std::error::Error) -> Problem {
     )
 }
 
-fn refused(error: AccountsError) -> Problem {
-    let status = match &error {
-        AccountsError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        AccountsError::Exists(_) | AccountsError::LastAdmin(_) => StatusCode::CONFLICT,
-        AccountsError::Unknown { .. } => StatusCode::NOT_FOUND,
-        AccountsError::Io { .. } | AccountsError::Damaged { .. } => {
-            return internal("users can't be changed", &error);
-        }
-    };
-    Problem::new(status, error.to_string())
+impl From<AccountsError> for Problem {
+    fn from(error: AccountsError) -> Self {
+        let status = match &error {
+            AccountsError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            AccountsError::Exists(_) | AccountsError::LastAdmin(_) => StatusCode::CONFLICT,
+            AccountsError::Unknown { .. } => StatusCode::NOT_FOUND,
+            AccountsError::Io { .. } | AccountsError::Damaged { .. } => {
+                return internal("users can't be changed", &error);
+            }
+        };
+        Self::new(status, error.to_string())
+    }
 }
