@@ -52,7 +52,7 @@ VOLUME ["/var/lib/retrotap", "/var/cache/retrotap"]
 USER 10001:10001
 # The page of the settings must listen on 127.0.0.1:8080 for this.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
-    CMD ["/usr/local/bin/healthy", "8080", "/api/v1/status"]
+    CMD ["/usr/local/bin/healthy", "8080", "/api/v1/session"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/local/bin/retrotap"]
 CMD ["run", "/etc/retrotap/retrotap.yaml"]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use retrotap::cell::separation::State;
 use retrotap::config::cell::{Action, Cell, RobotSpeed, Rule, Source, SourceWay};
-use retrotap::config::{self, Settings, Spool, Surroundings};
+use retrotap::config::{self, ServerFiles, Settings, Spool, Surroundings, Web};
 use retrotap_adapters::schema::ParamValue;
 use retrotap_adapters::yaml::Problem;
 
@@ -96,11 +96,35 @@ fn a_whole_file_is_read_as_it_stands() {
     let fixtures = settings.cells[0].fixtures.as_ref();
     assert_eq!(fixtures.map(|all| all.obstacles().len()), Some(1));
     a_whole_cell_is_read_as_it_stands(&settings.cells[0]);
+    let shown = config::show::json(&settings).to_string();
     let uplink = settings.uplink.expect("an uplink");
     assert_eq!(uplink.url.to_string(), "mqtts://broker.plant.example:8883");
     assert_eq!(uplink.client_id, "retrotap-aachen-cell-3");
     let tls = uplink.tls.expect("certificates");
     assert_eq!(tls.client.expect("ours").key, valid.join("credentials/key"));
+    let tls = ServerFiles {
+        cert: valid.join("gateway.pem"),
+        key: valid.join("credentials/key"),
+    };
+    assert_eq!(
+        settings.web,
+        Some(Web {
+            listen: ([0, 0, 0, 0], 8443).into(),
+            tls: Some(tls),
+            state_dir: valid.join("state"),
+        })
+    );
+    // What the page shows of it has units, and no word of where keys are.
+    for part in [
+        r#""sync_every":"500ms""#,
+        r#""max_age":"2592000s""#,
+        r#""axis_1_max_deg":"90deg""#,
+        r#""release_on":"broker""#,
+        "gateway.pem",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert!(!shown.contains("credentials/key"), "{shown}");
     assert_eq!(
         settings.spool,
         Spool {

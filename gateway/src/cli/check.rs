@@ -18,6 +18,9 @@ use crate::config::cell::{Action, Cell};
 use crate::spool::look::Look;
 use crate::time::rfc3339;
 use crate::uplink::tls;
+use crate::web::access::USERS_FILE;
+use crate::web::access::accounts::Accounts;
+use crate::web::tls as page_tls;
 
 /// A certificate that ends within this many days is worth a warning.
 const RENEW_WITHIN_DAYS: i64 = 30;
@@ -235,8 +238,28 @@ pub fn findings(file: &Path) -> Vec<Finding> {
         ports(&settings, &about, &mut findings);
         certificates(&settings, &about, &mut findings);
         spool(&settings, &about, &mut findings);
+        page(&settings, &about, &mut findings);
     }
     findings
+}
+
+/// The page's certificate and users, as far as they are there.
+fn page(settings: &Settings, about: &About<'_>, findings: &mut Vec<Finding>) {
+    let Some(web) = &settings.web else {
+        return;
+    };
+    let mut wrong = |path: &str, message: String| {
+        findings.push(about(Severity::Error, path.to_owned(), message));
+    };
+    let listen = plan::listen(web);
+    if let Some(files) = &listen.cert
+        && let Err(error) = page_tls::of_files(files)
+    {
+        wrong("web.tls", error.to_string());
+    }
+    if let Err(error) = Accounts::open(web.state_dir.join(USERS_FILE)) {
+        wrong("web.state_dir", error.to_string());
+    }
 }
 
 /// A spool that is there must be one that can be opened.
@@ -312,6 +335,10 @@ fn ports(settings: &Settings, about: &About<'_>, findings: &mut Vec<Finding>) {
 }
 
 fn certificates(settings: &Settings, about: &About<'_>, findings: &mut Vec<Finding>) {
+    let page = settings.web.as_ref().and_then(|web| web.tls.as_ref());
+    if let Some(files) = page {
+        ends("web.tls.cert", "cert", &files.cert, about, findings);
+    }
     let Some(files) = settings
         .uplink
         .as_ref()
@@ -334,27 +361,32 @@ fn certificates(settings: &Settings, about: &About<'_>, findings: &mut Vec<Findi
             .as_ref()
             .map(|client| ("client_cert", &client.cert)),
     );
+    for (what, path) in all {
+        ends(&format!("uplink.mqtt.{what}"), what, path, about, findings);
+    }
+}
+
+/// What is to be said of the time for which the certificates of a file are valid.
+fn ends(at: &str, what: &'static str, path: &Path, about: &About<'_>, findings: &mut Vec<Finding>) {
     let now_s = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| {
             i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
         });
-    for (what, path) in all {
-        for certificate in tls::certificates(what, path).unwrap_or_default() {
-            let at = format!("uplink.mqtt.{what}");
-            let Ok((_, parsed)) = x509_parser::parse_x509_certificate(&certificate) else {
-                let message = format!("a certificate in {} can't be read", path.display());
-                findings.push(about(Severity::Error, at, message));
-                continue;
-            };
-            let valid = (
-                parsed.validity().not_before.timestamp(),
-                parsed.validity().not_after.timestamp(),
-            );
-            if let Some((severity, fault)) = validity(valid, now_s) {
-                let message = format!("{} ({}) {fault}", path.display(), parsed.subject());
-                findings.push(about(severity, at, message));
-            }
+    for certificate in tls::certificates(what, path).unwrap_or_default() {
+        let at = at.to_owned();
+        let Ok((_, parsed)) = x509_parser::parse_x509_certificate(&certificate) else {
+            let message = format!("a certificate in {} can't be read", path.display());
+            findings.push(about(Severity::Error, at, message));
+            continue;
+        };
+        let valid = (
+            parsed.validity().not_before.timestamp(),
+            parsed.validity().not_after.timestamp(),
+        );
+        if let Some((severity, fault)) = validity(valid, now_s) {
+            let message = format!("{} ({}) {fault}", path.display(), parsed.subject());
+            findings.push(about(severity, at, message));
         }
     }
 }

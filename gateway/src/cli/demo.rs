@@ -25,6 +25,7 @@ use crate::modules::catalog::Catalog;
 use crate::port::PortSpec;
 use crate::simulate::{Faults, Krc2, PermitWatch, Wire, drive_watching, people};
 use crate::uplink::{self, BrokerUrl, ReleaseOn};
+use crate::web::Listen;
 
 /// A simulated robot, people who walk around it, a broker and the dashboard: nothing to configure.
 #[derive(Debug, clap::Args)]
@@ -105,7 +106,13 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             linger: BATCH_LINGER,
             hear: None,
         }),
-        listen: Some(args.listen),
+        listen: Some(Listen {
+            address: args.listen,
+            cert: None,
+            folder: folder.path().join("web"),
+        }),
+        // The demo has none: everything is made up.
+        shown_settings: serde_json::json!({}),
         spool: Spool::at(folder.path().join("spool")),
         catalog: Catalog::default(),
         record_dir: args.record.clone(),
@@ -120,10 +127,10 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         let stop = stop.clone();
         async move { drive_watching(&mut wire, source, Some(watch), stop.cancelled()).await }
     });
-    let page = gateway.page.unwrap_or(args.listen);
-    greet(page, broker.address());
+    let page = gateway.page.clone().unwrap_or_default();
+    greet(&page, broker.address());
     if !args.no_browser {
-        open_browser(page);
+        open_browser(&page);
     }
     tokio::select! {
         () = walk(&gateway) => {}
@@ -207,13 +214,13 @@ async fn after(seconds: Option<u64>) {
     }
 }
 
-fn greet(page: SocketAddr, mqtt: SocketAddr) {
+fn greet(page: &str, mqtt: SocketAddr) {
     println!(
         "\
 Retrotap demo: a simulated KUKA KR C2 at 9600 baud on a pseudo-terminal, and two people. The robot moves
 only while the gateway's permit comes: when somebody is too near it stops, and when the gateway is killed.
 
-  dashboard   http://{page}/
+  dashboard   {page}
   MQTT        mosquitto_sub -h {} -p {} -t 'retrotap/#' -v
 
 The broker and the page are for this machine only, without passwords, and modules run unsigned.
@@ -225,14 +232,14 @@ Ctrl-C stops everything.",
 }
 
 /// Opens the page where there is a desktop to open it on.
-fn open_browser(page: SocketAddr) {
+fn open_browser(page: &str) {
     let desktop = ["DISPLAY", "WAYLAND_DISPLAY"]
         .iter()
         .any(|name| std::env::var_os(name).is_some());
     if desktop && std::io::stdout().is_terminal() {
         // Whether a browser came up is seen on the screen; the address stands above.
         let _ = Command::new("xdg-open")
-            .arg(format!("http://{page}/"))
+            .arg(page)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

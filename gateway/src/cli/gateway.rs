@@ -2,7 +2,6 @@
 //! from a file, `demo` from nothing.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle as Thread;
@@ -10,17 +9,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use retrotap_host::Engine;
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::page;
 use super::service::Pulse;
 use crate::capture::{Input as Captured, InputKind, ModuleUsed, PortLabel, Start, TableUsed};
 use crate::cell::obstacles::Snapshot;
 use crate::config;
 use crate::config::cell::{Cell, SourceWay};
-use crate::config::limits::{HEARD_PENDING_MAX, INPUTS_PENDING_MAX};
+use crate::config::limits::{CELL_REQUESTS_MAX, HEARD_PENDING_MAX, INPUTS_PENDING_MAX};
 use crate::gauge::Gauge;
 use crate::line::{
     GATEWAY_MODULE, Input, Line, Live, Oracle, Parameter, Recording, manifest_json, supervise,
@@ -32,10 +31,10 @@ use crate::port::{LineClock, PortSpec};
 use crate::spool::{self, Spool};
 use crate::time::rfc3339;
 use crate::uplink::{self, Board};
-use crate::web;
 use crate::web::status::{
     LineStatus, MachineStatus, RecordText, Status, UplinkState, UplinkStatus,
 };
+use crate::web::{self, Journal};
 use crate::words::LineState;
 
 use super::actions::Actions;
@@ -58,7 +57,9 @@ pub struct Plan {
     /// The way out; records are kept until the spool is full where there is none.
     pub uplink: Option<uplink::Settings>,
     /// Where the page listens, if there is one.
-    pub listen: Option<SocketAddr>,
+    pub listen: Option<web::Listen>,
+    /// The settings as the page shows them.
+    pub shown_settings: serde_json::Value,
     /// Where what was taken is kept.
     pub spool: config::Spool,
     /// Where adapters and stages come from.
@@ -86,8 +87,8 @@ pub struct MachinePlan {
 
 /// A gateway that runs.
 pub struct Gateway {
-    /// Where the page is, if there is one.
-    pub page: Option<SocketAddr>,
+    /// Where the page is, as a browser is told, if there is one.
+    pub page: Option<String>,
     /// Its lines, for the watchdog.
     pub pulses: Vec<Pulse>,
     /// What the page shows.
@@ -131,13 +132,10 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
     };
     let (spool, reader) =
         tokio::task::spawn_blocking(move || Spool::open(&spool_settings)).await??;
-    let listener = match plan.listen {
+    let page = match plan.listen {
         None => None,
-        Some(address) => Some(TcpListener::bind(address).await.with_context(|| {
-            format!("the page can't listen at {address}: is something else running there?")
-        })?),
+        Some(listen) => Some(page::open(listen).await?),
     };
-    let page = listener.as_ref().map(TcpListener::local_addr).transpose()?;
     let (stop_lines, stop_rest) = (CancellationToken::new(), CancellationToken::new());
     let board = Board::new();
     // One clock for all lines, so that they know how old each other's words are.
@@ -235,8 +233,7 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
         .map(|shown| (Arc::clone(&shown.id), shown.gauge.clone()))
         .collect();
     let actions = Actions::new(Arc::clone(&cells), gauges.clone())?;
-    tasks
-        .push(tokio::spawn(actions.run(stop_rest.clone())));
+    tasks.push(tokio::spawn(actions.run(stop_rest.clone())));
 
     let uplink_status = watch::Sender::new(uplink::Status::off());
     let uplink_seen = uplink_status.subscribe();
@@ -281,16 +278,33 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
             status.send_replace(Arc::new(look.take()));
         }
     }));
-    if let Some(listener) = listener {
-        let (seen, stop) = (seen.clone(), stop_rest.clone());
-        tasks.push(tokio::spawn(async move {
-            if let Err(error) = web::serve(listener, seen, stop).await {
-                tracing::error!(%error, "the page ended");
-            }
-        }));
+    let url = page.as_ref().map(|(door, _)| door.url());
+    if let Some((door, access)) = page {
+        let journal = Journal::default();
+        let keep = page::keep(
+            journal.clone(),
+            seen.clone(),
+            spool.clone(),
+            stop_rest.clone(),
+        );
+        tasks.push(tokio::spawn(keep));
+        let (asked, requests) = mpsc::channel(CELL_REQUESTS_MAX);
+        let answer = page::answer_for_no_cells(requests, stop_rest.clone());
+        tasks.push(tokio::spawn(answer));
+        let handed = web::Handed {
+            state: seen.clone(),
+            history: Arc::new(spool.clone()),
+            journal,
+            settings: RecordText::new(plan.shown_settings.to_string().into()),
+            scenes: Arc::default(),
+            cells: asked,
+            access,
+        };
+        let served = web::serve(door, handed, stop_rest.clone());
+        tasks.push(tokio::spawn(served));
     }
     Ok(Gateway {
-        page,
+        page: url,
         pulses,
         status: seen,
         cells,
@@ -566,17 +580,21 @@ impl Look {
 /// The alarms of a machine: what somebody has to look after, since when, and what to do. A retained
 /// message, so it changes only when they do.
 fn alarms(state: LineState, since: &str, detail: &str) -> serde_json::Value {
-    let alarm = match state {
-        LineState::Silent => Some("line_silent"),
-        LineState::Disconnected => Some("line_disconnected"),
-        LineState::Failed => Some("line_failed"),
-        LineState::Starting | LineState::Running => None,
-    };
-    let active: Vec<_> = alarm
+    let active: Vec<_> = alarm_of(state)
         .map(|alarm| serde_json::json!({"alarm": alarm, "since": since, "detail": detail}))
         .into_iter()
         .collect();
     serde_json::json!({"v": 1, "t": since, "active": active})
+}
+
+/// The alarm that a line's state is, if it is one.
+pub(super) fn alarm_of(state: LineState) -> Option<&'static str> {
+    match state {
+        LineState::Silent => Some("line_silent"),
+        LineState::Disconnected => Some("line_disconnected"),
+        LineState::Failed => Some("line_failed"),
+        LineState::Starting | LineState::Running => None,
+    }
 }
 
 /// The alarm of a disk that doesn't serve.

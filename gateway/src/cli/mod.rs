@@ -13,6 +13,7 @@ pub mod cells;
 pub mod check;
 pub mod demo;
 pub mod gateway;
+mod page;
 mod plan;
 pub mod ports;
 pub mod record;
@@ -24,6 +25,7 @@ pub mod service;
 pub mod signals;
 pub mod simulate;
 pub mod spool;
+pub mod user;
 
 /// Taps old machines: serial frames through WebAssembly pipelines to MQTT.
 #[derive(Debug, Parser)]
@@ -56,6 +58,7 @@ enum Command {
     Robot(robot::Args),
     Simulate(simulate::Args),
     Spool(spool::Args),
+    User(user::Args),
 }
 
 /// What is worth knowing goes to standard error; standard output belongs to the command. How much that
@@ -99,6 +102,7 @@ pub fn main() -> ExitCode {
             Command::Robot(args) => robot::run(args).await,
             Command::Simulate(args) => simulate::run(args).await,
             Command::Spool(args) => spool::run(args).await,
+            Command::User(args) => user::run(args).await,
         }
     });
     // A thread that waits for a terminal or a disk must not hold up the end.

@@ -7,11 +7,13 @@ use retrotap_adapters::yaml::Problem;
 
 use super::gateway::{MachinePlan, Plan};
 use crate::config::limits::BATCH_LINGER;
-use crate::config::{self, Machine, Settings, Surroundings};
+use crate::config::{self, Machine, Settings, Surroundings, Web};
 use crate::modules::assemble::{Params, host_value};
 use crate::modules::catalog::Catalog;
 use crate::port::PortSpec;
 use crate::uplink;
+use crate::web::Listen;
+use crate::web::tls::CertFiles;
 
 /// The settings of `file` as this process sees them, with its environment and the adapters there are.
 ///
@@ -74,6 +76,18 @@ fn params(machine: &Machine) -> Params {
         .collect()
 }
 
+/// Where the page listens.
+pub fn listen(web: &Web) -> Listen {
+    Listen {
+        address: web.listen,
+        cert: web.tls.as_ref().map(|files| CertFiles {
+            cert: files.cert.clone(),
+            key: files.key.clone(),
+        }),
+        folder: web.state_dir.clone(),
+    }
+}
+
 /// The whole plan.
 ///
 /// # Errors
@@ -104,7 +118,8 @@ pub fn plan(
         machines,
         cells: settings.cells.clone(),
         uplink,
-        listen: settings.listen,
+        listen: settings.web.as_ref().map(listen),
+        shown_settings: config::show::json(settings),
         spool: settings.spool.clone(),
         catalog,
         record_dir,

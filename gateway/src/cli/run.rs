@@ -63,7 +63,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         site = %settings.site,
         gateway = %settings.gateway,
         machines = settings.machines.len(),
-        page = gateway.page.map(|page| format!("http://{page}/")),
+        page = gateway.page,
         "running; distances are advisory, this is not a safety function"
     );
     tokio::select! {

@@ -149,6 +149,13 @@ pub const SPOOL_CLOSE_MAX: Duration = Duration::from_secs(10);
 /// How long reading waits after the disk failed.
 pub const SPOOL_READ_PAUSE: Duration = Duration::from_secs(1);
 
+/// Blocks that one question about the past reads: an hour of one machine at a block a second, in
+/// some 0.3 s of one core.
+pub const HISTORY_BLOCKS_MAX: usize = 4096;
+
+/// JSON that one answer about the past holds: 10,000 records of 800 bytes.
+pub const HISTORY_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// Gaps of one machine that wait to be told. Beyond it the oldest are told as one, without numbers.
 pub const GAPS_PENDING_MAX: usize = 16;
 
@@ -283,6 +290,116 @@ pub const PERMIT_EVERY_MAX: Duration = Duration::from_secs(5);
 
 /// How long a webhook may take before it counts as failed.
 pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(3);
+/// Records in one answer about the past.
+pub const HISTORY_RECORDS_MAX: usize = 10_000;
+
+/// Records in one answer about the past where nothing is said.
+pub const HISTORY_RECORDS_DEFAULT: usize = 1_000;
+
+/// Questions about the past that are answered at once: with their answers 16 MiB of memory.
+pub const HISTORY_ANSWERS_MAX: usize = 2;
+
+/// A long answer leaves in pieces of this size.
+pub const SENT_CHUNK_BYTES: usize = 64 * 1024;
+
+/// Events that are kept in memory: a cell that changes its state every ten seconds fills it in three
+/// hours.
+pub const EVENTS_MAX: usize = 1_000;
+
+/// Events in an answer where nothing is said.
+pub const EVENTS_DEFAULT: usize = 100;
+
+/// The body of a request. The largest, 32 obstacles with names of 64 bytes, has 12 kB.
+pub const REQUEST_BYTES_MAX: usize = 64 * 1024;
+
+/// From the first byte of a request's body to its last. A mobile link sends 64 kB in two seconds.
+pub const REQUEST_BODY_WITHIN: Duration = Duration::from_secs(5);
+
+/// From the beginning of a connection, or the end of the last answer, to the end of a request's
+/// head. A browser that has nothing more to ask opens another connection when it does.
+pub const REQUEST_HEAD_WITHIN: Duration = Duration::from_secs(10);
+
+/// A TLS handshake: three ways of a bad mobile link.
+pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+
+/// An answer of which a client takes nothing for this long is given up, with its connection.
+pub const UNREAD_WITHIN: Duration = Duration::from_secs(30);
+
+/// Headers of a request: their bytes all together, and how many. Browsers send 1 kB in 20.
+pub const REQUEST_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// See [`REQUEST_HEAD_BYTES_MAX`].
+pub const REQUEST_HEADERS_MAX: usize = 64;
+
+/// Connections at once: all live streams, and six more of each of ten browsers.
+pub const CONNECTIONS_MAX: usize = 128;
+
+/// Connections from one address: a desk with four browsers, or a proxy for a few. One client must
+/// not take the places of all others.
+pub const CONNECTIONS_OF_ADDRESS_MAX: usize = 80;
+
+/// How long stopping waits for answers that are under way.
+pub const ANSWERS_END_WITHIN: Duration = Duration::from_secs(2);
+
+/// The users' file: 64 users and 64 tokens have 40 kB.
+pub const ACCOUNTS_FILE_BYTES_MAX: u64 = 256 * 1024;
+
+/// Users of one gateway. A plant has a few who look after it; more share a panel's login.
+pub const USERS_MAX: usize = 64;
+
+/// Tokens of one gateway: a program each.
+pub const TOKENS_MAX: usize = 64;
+
+/// Logins at once. One more ends the one that would end first.
+pub const SESSIONS_MAX: usize = 256;
+
+/// How long a login of somebody who can change something lasts: a shift and a half.
+pub const SESSION_LASTS: Duration = Duration::from_secs(12 * 3600);
+
+/// How long a viewer's login lasts: a panel on the wall is not logged in every morning.
+pub const SESSION_VIEWER_LASTS: Duration = Duration::from_secs(30 * 86_400);
+
+/// The shortest password. NIST SP 800-63B asks for 8 at least.
+pub const PASSWORD_CHARS_MIN: usize = 10;
+
+/// The longest password: beyond it nobody types, and hashing must not become a way to keep us busy.
+pub const PASSWORD_BYTES_MAX: usize = 256;
+
+/// Passwords that are tried at once: each takes a core for 20 to 100 ms, and 19 MiB.
+pub const PASSWORDS_AT_ONCE: usize = 2;
+
+/// Attempts at a password or a code from one address before it has to wait.
+pub const ATTEMPTS_MAX: u32 = 10;
+
+/// How long it has to wait for each one more: 2,880 a day, against passwords of ten characters.
+pub const ATTEMPT_EVERY: Duration = Duration::from_secs(30);
+
+/// Addresses whose attempts are counted. Where there are more, new ones have to wait.
+pub const ATTEMPT_ADDRESSES_MAX: usize = 1024;
+
+/// One file of the audit log, of which there are two: 20,000 changes.
+pub const AUDIT_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Lines of the audit log in one answer.
+pub const AUDIT_ENTRIES_MAX: usize = 1_000;
+
+/// Lines of the audit log in an answer where nothing is said.
+pub const AUDIT_DEFAULT: usize = 100;
+
+/// Requests to cells that wait for whoever runs them: a second of two sources at their fastest.
+pub const CELL_REQUESTS_MAX: usize = 64;
+
+/// How long a cell may take to answer. A line takes what it is given between two frames.
+pub const CELL_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+
+/// Parameters in one request: more than any stage has.
+pub const CELL_PARAMETERS_MAX: usize = 64;
+
+/// How long the certificate that a gateway makes for itself is valid: 825 days, the longest that all
+/// browsers take.
+pub const OWN_CERTIFICATE_DAYS: i64 = 825;
+
+/// With fewer days left than this it makes a new one when it starts.
+pub const OWN_CERTIFICATE_DAYS_LEFT_MIN: i64 = 30;
 
 const _: () = {
     let turn_bytes = TURN_BYTES_MAX + ENTRY_BYTES_MAX + 64 * 1024;
@@ -310,6 +427,8 @@ const _: () = {
         TOPIC_BYTES_MAX < u16::MAX as usize,
         "MQTT counts a topic's bytes in 16 bits"
     );
+    assert!(CONNECTIONS_OF_ADDRESS_MAX < CONNECTIONS_MAX);
+    assert!(ATTEMPTS_MAX > 0 && ATTEMPT_EVERY.as_secs() > 0);
     assert!(BACKLOG_IN_FLIGHT_BYTES_MAX >= 2 * BATCH_BYTES_MAX);
     assert!(UNTAKEN_BACKLOG_BYTES_MAX >= BACKLOG_IN_FLIGHT_BYTES_MAX);
     assert!(BACKLOG_QUEUEING_MAX.as_millis() < TAKEN_TIMEOUT.as_millis());

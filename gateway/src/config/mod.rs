@@ -19,6 +19,7 @@ pub mod cell;
 pub mod limits;
 mod read;
 mod read_cell;
+pub mod show;
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -50,8 +51,8 @@ pub struct Settings {
     pub cells: Vec<Cell>,
     /// The way out, if there is one.
     pub uplink: Option<Mqtt>,
-    /// Where the page listens, if there is one: on loopback.
-    pub listen: Option<SocketAddr>,
+    /// The page, if there is one.
+    pub web: Option<Web>,
     /// Where what was taken is kept.
     pub spool: Spool,
     /// The user's adapters.
@@ -86,6 +87,26 @@ pub struct Mqtt {
     pub client_id: String,
     /// Whose word releases an entry; there is no default.
     pub release_on: ReleaseOn,
+}
+
+/// The page and its API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Web {
+    /// Where it listens once somebody has claimed the gateway; until then on loopback.
+    pub listen: SocketAddr,
+    /// The user's certificate; without it the gateway makes its own where it needs one.
+    pub tls: Option<ServerFiles>,
+    /// The folder of users and audit log; it need not be there yet.
+    pub state_dir: PathBuf,
+}
+
+/// The page's side of TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerFiles {
+    /// PEM, our certificate first, then those between it and the authority.
+    pub cert: PathBuf,
+    /// PEM, the private key of the first certificate.
+    pub key: PathBuf,
 }
 
 /// Where what was taken is kept, and how much of it.

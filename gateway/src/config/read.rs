@@ -18,7 +18,7 @@ use super::limits::{
     SYNC_EVERY_MAX, SYNC_EVERY_MIN,
 };
 use super::read_cell::{self, Machines};
-use super::{Machine, Mqtt, Settings, Spool, Surroundings};
+use super::{Machine, Mqtt, ServerFiles, Settings, Spool, Surroundings, Web};
 
 const KEYS: &[&str] = &[
     "site",
@@ -54,9 +54,7 @@ pub(super) fn settings(
         })
     });
     let uplink = map.optional("uplink", |node| uplink(node, folder, surroundings));
-    let listen = map.optional("web", |node| {
-        node.map(&["listen"])?.required("listen", loopback)
-    });
+    let web = map.optional("web", |node| web(node, folder, surroundings));
     let spool = map.required("spool", |node| spool(node, folder));
     let unsigned = map.required("allow_unsigned", |node| {
         if node.boolean()? {
@@ -70,7 +68,7 @@ pub(super) fn settings(
     let (site, gateway) = (site?, gateway?);
     let (machines, cells) = (machines?, cells?);
     let (adapters_dir, stages_dir) = (adapters_dir?, stages_dir?);
-    let (uplink, listen, spool) = (uplink?, listen?, spool?);
+    let (uplink, web, spool) = (uplink?, web?, spool?);
     unsigned?;
     let uplink = uplink.map(|uplink| uplink.named(&site, &gateway));
     Some(Settings {
@@ -79,7 +77,7 @@ pub(super) fn settings(
         machines,
         cells: cells.unwrap_or_default(),
         uplink,
-        listen,
+        web: web.map(|page| page.beside(&spool)),
         spool,
         adapters_dir,
         stages_dir,
@@ -312,15 +310,7 @@ fn spool(node: Node<'_>, folder: &Path) -> Option<Spool> {
         Some(Duration::from_nanos(found_ns))
     };
     let map = node.map(&["path", "max_bytes", "max_age", "sync_every"])?;
-    let path = map.required("path", |node| {
-        let path = folder.join(node.text()?);
-        if path.exists() && !path.is_dir() {
-            node.problem(format!("{} is no folder", path.display()))
-                .expected("a folder of this gateway's own; it is made if it isn't there");
-            return None;
-        }
-        Some(path)
-    });
+    let path = map.required("path", |node| own_dir(node, folder));
     let max_bytes = map.optional("max_bytes", |node| {
         node.size_bytes(SPOOL_BYTES_MIN..=SPOOL_BYTES_MAX)
     });
@@ -339,23 +329,62 @@ fn spool(node: Node<'_>, folder: &Path) -> Option<Spool> {
     })
 }
 
-/// The page has no login yet, so it stays on this machine.
-fn loopback(node: Node<'_>) -> Option<SocketAddr> {
-    let text = node.text()?;
-    let Ok(address) = text.parse::<SocketAddr>() else {
-        node.problem(format!("`{text}` is no address"))
-            .expected("ADDRESS:PORT, such as 127.0.0.1:8080");
-        return None;
-    };
-    if !address.ip().is_loopback() {
-        node.problem(format!(
-            "{text} can be reached from outside, and the page has no login yet"
-        ))
-        .expected("an address of this machine only")
-        .suggest(Some(format!("write 127.0.0.1:{}", address.port())));
+/// The page before it is known where the spool is.
+struct Page {
+    listen: SocketAddr,
+    tls: Option<ServerFiles>,
+    state_dir: Option<PathBuf>,
+}
+
+impl Page {
+    /// Beside the spool's folder, unless said.
+    fn beside(self, spool: &Spool) -> Web {
+        let beside = || spool.path.parent().unwrap_or(Path::new(".")).join("web");
+        Web {
+            listen: self.listen,
+            tls: self.tls,
+            state_dir: self.state_dir.unwrap_or_else(beside),
+        }
+    }
+}
+
+fn web(node: Node<'_>, folder: &Path, surroundings: &Surroundings<'_>) -> Option<Page> {
+    let map = node.map(&["listen", "tls", "state_dir"])?;
+    let listen = map.required("listen", |node| {
+        let text = node.text()?;
+        let address = text.parse::<SocketAddr>();
+        if address.is_err() {
+            node.problem(format!("`{text}` is no address"))
+                .expected("ADDRESS:PORT, such as 127.0.0.1:8080 or 0.0.0.0:8443");
+        }
+        address.ok()
+    });
+    let tls = map.optional("tls", |node| {
+        let map = node.map(&["cert", "key"])?;
+        let cert = map.required("cert", |node| existing_file(node, folder));
+        let key = map.required("key", |node| secret_file(node, folder, surroundings));
+        Some(ServerFiles {
+            cert: cert?,
+            key: key?,
+        })
+    });
+    let state_dir = map.optional("state_dir", |node| own_dir(node, folder));
+    Some(Page {
+        listen: listen?,
+        tls: tls?,
+        state_dir: state_dir?,
+    })
+}
+
+/// A folder of this gateway's own, which need not be there yet.
+fn own_dir(node: Node<'_>, folder: &Path) -> Option<PathBuf> {
+    let path = folder.join(node.text()?);
+    if path.exists() && !path.is_dir() {
+        node.problem(format!("{} is no folder", path.display()))
+            .expected("a folder of this gateway's own; it is made if it isn't there");
         return None;
     }
-    Some(address)
+    Some(path)
 }
 
 pub(super) fn existing_file(node: Node<'_>, folder: &Path) -> Option<PathBuf> {

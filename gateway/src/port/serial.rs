@@ -159,11 +159,7 @@ fn take_over(
 }
 
 /// Sets rate, format and all that a tap depends on.
-fn set_up(
-    tty: OwnedFd,
-    path: &Path,
-    settings: SerialSettings,
-) -> Result<SerialStream, PortError> {
+fn set_up(tty: OwnedFd, path: &Path, settings: SerialSettings) -> Result<SerialStream, PortError> {
     let pseudo_terminal = is_pseudo_terminal(&metadata_of(path)?);
     let (data_bits, stop_bits) = format(settings).map_err(|message| refused(path, message))?;
     let parity = match settings.parity {
@@ -183,9 +179,10 @@ fn set_up(
     let stream = set().map_err(|error| refused(path, error.to_string()))?;
     finish(&stream, settings, pseudo_terminal).map_err(|error| match error {
         Unfinished::System(error) => refused(path, error.to_string()),
-        Unfinished::Baud(set) => {
-            refused(path, format!("it can't do {} baud, only {set}", settings.baud))
-        }
+        Unfinished::Baud(set) => refused(
+            path,
+            format!("it can't do {} baud, only {set}", settings.baud),
+        ),
     })?;
     Ok(stream)
 }

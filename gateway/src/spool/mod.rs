@@ -48,6 +48,7 @@ mod keeper;
 pub mod look;
 mod numbering;
 mod open;
+mod past;
 mod queues;
 mod ranges;
 mod reader;
@@ -69,6 +70,7 @@ pub use intake::Intake;
 pub use json::Fields;
 pub use numbering::Numbering;
 pub use open::OpenError;
+pub use past::{Bounds, Past};
 pub use queues::{Backlog, Batch, Counts, Lane, Lanes};
 pub use reader::Reader;
 pub use store::StoreError;
@@ -268,7 +270,8 @@ impl Spool {
     }
 
     /// The newest entries of a machine's record between two times in Unix nanoseconds, both
-    /// included, oldest first. Reads the disk: not for an async task.
+    /// included, oldest first, as many as the bounds let through. Reads the disk, beside whoever
+    /// writes it: not for an async task.
     ///
     /// # Errors
     ///
@@ -277,10 +280,9 @@ impl Spool {
         &self,
         machine: &str,
         record: &str,
-        from_unix_ns: i64,
-        to_unix_ns: i64,
-        limit: usize,
-    ) -> Result<Vec<Entry>, StoreError> {
+        (from_unix_ns, to_unix_ns): (i64, i64),
+        bounds: Bounds,
+    ) -> Result<Past, StoreError> {
         // Memory first: what is stored in between then stands in both, and not in neither.
         let recent = self
             .owner
@@ -299,12 +301,8 @@ impl Spool {
                     .map_err(|error| StoreError::Damaged(error.to_string()))?,
             ),
         };
-        let mut entries =
-            view.history(&machine.into(), record, (from_unix_ns, to_unix_ns), limit)?;
-        let newest = entries.last().map(|entry| (entry.epoch, entry.seq));
-        let is_newer = |entry: &Entry| Some((entry.epoch, entry.seq)) > newest;
-        entries.extend(recent.into_iter().filter(is_newer));
-        Ok(entries.split_off(entries.len().saturating_sub(limit)))
+        let stored = view.history(&machine.into(), record, (from_unix_ns, to_unix_ns), bounds)?;
+        Ok(stored.with_newer(recent, bounds))
     }
 
     /// Stores everything and marks the spool as cleanly stopped. Lines must have ended before; what

@@ -419,9 +419,10 @@ async fn charts_see_what_is_in_memory_and_on_disk_once() {
         if count % 100 == 0 {
             settled(&spool);
             let found = spool
-                .history("m", "even", wall(1), wall(count), 10_000)
+                .history("m", "even", (wall(1), wall(count)), Bounds::NONE)
                 .expect("readable");
-            let times: Vec<i64> = found.iter().map(|entry| entry.t_unix_ns).collect();
+            assert!(!found.more);
+            let times: Vec<i64> = found.entries.iter().map(|entry| entry.t_unix_ns).collect();
             assert_eq!(times, (2..=count).step_by(2).map(wall).collect::<Vec<_>>());
         }
     }
@@ -433,27 +434,36 @@ async fn charts_see_what_is_in_memory_and_on_disk_once() {
         reader.release("m", Stream::Records, first.epoch, first.seq, last.seq);
     }
     assert_eq!(spool.backlog().entries, 0);
+    let three = Bounds {
+        entries: 3,
+        ..Bounds::NONE
+    };
     let newest = spool
-        .history("m", "odd", wall(1), wall(2000), 3)
+        .history("m", "odd", (wall(1), wall(2000)), three)
         .expect("readable");
-    let times: Vec<i64> = newest.iter().map(|entry| entry.t_unix_ns).collect();
+    assert_eq!((newest.more, newest.reached_unix_ns), (true, wall(1995)));
+    let times: Vec<i64> = newest.entries.iter().map(|entry| entry.t_unix_ns).collect();
     assert_eq!(
         times,
         [1995, 1997, 1999].map(wall),
         "what was released is history"
     );
-    assert_eq!(
-        spool
-            .history("m", "even", wall(5), wall(4), 9)
-            .expect("readable"),
-        []
-    );
-    assert_eq!(
-        spool
-            .history("n", "even", 0, i64::MAX, 9)
-            .expect("readable"),
-        []
-    );
+    for (machine, times) in [("m", (wall(5), wall(4))), ("n", (0, i64::MAX))] {
+        let found = spool
+            .history(machine, "even", times, Bounds::NONE)
+            .expect("readable");
+        assert_eq!((found.entries.len(), found.more), (0, false), "{machine}");
+    }
+    // A record that isn't there is looked for in so many blocks and no more.
+    let one_block = Bounds {
+        blocks: 1,
+        ..Bounds::NONE
+    };
+    let found = spool
+        .history("m", "never", (wall(1), wall(2000)), one_block)
+        .expect("readable");
+    assert!(found.more && found.entries.is_empty());
+    assert!((wall(2)..wall(2000)).contains(&found.reached_unix_ns));
 }
 
 #[tokio::test]

@@ -2,17 +2,18 @@
 //!
 //! A page of a stranger can point its own host name at this gateway's address (DNS rebinding) and
 //! then read the API as if it were its own. Such a request names the stranger's host, so only
-//! requests that name this gateway by address, or by `localhost`, are answered. There are no CORS
-//! headers: other origins get nothing.
+//! requests that name this gateway by address, by `localhost`, or by a name in its certificate are
+//! answered. There are no CORS headers: other origins get nothing, and change nothing.
 
 use std::net::IpAddr;
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::door::Names;
 use super::problem::Problem;
 
 /// What every answer carries, errors included.
@@ -35,17 +36,23 @@ const SECURITY_HEADERS: [(HeaderName, &str); 6] = [
 ];
 
 /// Refuses requests that name another host, and adds the security headers to every answer.
-pub async fn guard(State(listens_on): State<IpAddr>, request: Request, next: Next) -> Response {
+pub async fn guard(State(names): State<Names>, request: Request, next: Next) -> Response {
     let mut response = match named_host(&request) {
-        Ok(host) if answers_to(listens_on, &host) => next.run(request).await,
-        Ok(host) => Problem::new(
+        Ok(named) if !answers_to(&names, named.host()) => Problem::new(
             StatusCode::MISDIRECTED_REQUEST,
             format!(
-                "This gateway does not answer to the host name \"{host}\". Open it as localhost \
-                 or by the IP address that it listens on."
+                "This gateway does not answer to the host name \"{}\". Open it as localhost, \
+                 by the IP address that it listens on, or by a name in its certificate.",
+                named.host()
             ),
         )
         .into_response(),
+        Ok(named) if is_of_a_stranger(&request, &named) => Problem::new(
+            StatusCode::FORBIDDEN,
+            "A page of another origin can't change anything here.",
+        )
+        .into_response(),
+        Ok(_) => next.run(request).await,
         Err(detail) => Problem::new(StatusCode::BAD_REQUEST, detail).into_response(),
     };
     for (name, value) in SECURITY_HEADERS {
@@ -56,11 +63,26 @@ pub async fn guard(State(listens_on): State<IpAddr>, request: Request, next: Nex
     response
 }
 
-/// The host that a request names, without its port. A target in absolute form counts before the
+/// Whether it is a change that a page of somebody else asks for: browsers say whose page it is.
+fn is_of_a_stranger(request: &Request, named: &Authority) -> bool {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return false;
+    }
+    request.headers().get(header::ORIGIN).is_some_and(|origin| {
+        let own = origin
+            .to_str()
+            .ok()
+            .and_then(|origin| origin.split_once("://"))
+            .is_some_and(|(_, own)| own.eq_ignore_ascii_case(named.as_str()));
+        !own
+    })
+}
+
+/// The host that a request names, with its port. A target in absolute form counts before the
 /// header (RFC 9112, 3.2.2).
-fn named_host(request: &Request) -> Result<String, &'static str> {
-    if let Some(host) = request.uri().host() {
-        return Ok(host.to_owned());
+fn named_host(request: &Request) -> Result<Authority, &'static str> {
+    if let Some(authority) = request.uri().authority() {
+        return Ok(authority.clone());
     }
     let mut named = request.headers().get_all(header::HOST).iter();
     let (Some(value), None) = (named.next(), named.next()) else {
@@ -70,14 +92,14 @@ fn named_host(request: &Request) -> Result<String, &'static str> {
         .to_str()
         .ok()
         .and_then(|text| text.parse::<Authority>().ok())
-        .map(|authority| authority.host().to_owned())
         .ok_or("The Host header is not a host name with an optional port.")
 }
 
-/// Whether a gateway that listens there goes by that name. An address that is written out can't be
+/// Whether a gateway goes by that name. An address that is written out can't be
 /// rebound, so a listener on all addresses answers to any; the port may be a forwarded one.
-fn answers_to(listens_on: IpAddr, host: &str) -> bool {
-    if host.eq_ignore_ascii_case("localhost") {
+fn answers_to(names: &Names, host: &str) -> bool {
+    let listens_on = names.address;
+    if host.eq_ignore_ascii_case("localhost") || names.dns.iter().any(|name| is_named(name, host)) {
         return true;
     }
     let bare = host
@@ -90,12 +112,49 @@ fn answers_to(listens_on: IpAddr, host: &str) -> bool {
     })
 }
 
+/// Whether a certificate's name, of which the first label may be `*`, is that host's.
+fn is_named(name: &str, host: &str) -> bool {
+    match name.strip_prefix("*.") {
+        None => name.eq_ignore_ascii_case(host),
+        Some(parent) => host
+            .split_once('.')
+            .is_some_and(|(label, rest)| !label.is_empty() && rest.eq_ignore_ascii_case(parent)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn answers(listens_on: &str, host: &str) -> bool {
-        answers_to(listens_on.parse().unwrap(), host)
+        let names = Names {
+            address: listens_on.parse().unwrap(),
+            dns: [
+                "cell-9.plant.example".to_owned(),
+                "*.wild.example".to_owned(),
+            ]
+            .into(),
+        };
+        answers_to(&names, host)
+    }
+
+    #[test]
+    fn a_gateway_answers_to_the_names_in_its_certificate() {
+        for host in [
+            "cell-9.plant.example",
+            "CELL-9.plant.example",
+            "a.wild.example",
+        ] {
+            assert!(answers("192.168.7.4", host), "{host}");
+        }
+        for host in [
+            "wild.example",
+            ".wild.example",
+            "a.b.wild.example",
+            "plant.example",
+        ] {
+            assert!(!answers("192.168.7.4", host), "{host}");
+        }
     }
 
     #[test]

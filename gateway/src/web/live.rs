@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::access::Pass;
 use super::status::Status;
 
 /// Above this no eye sees a difference, and a panel's browser only gets warm.
@@ -31,21 +32,25 @@ const RETRY: Duration = Duration::from_secs(1);
 struct Client {
     state: watch::Receiver<Arc<Status>>,
     shutdown: CancellationToken,
+    pass: Pass,
     /// When the next event may go out; `None` before the first.
     not_before: Option<tokio::time::Instant>,
     /// Frees the client's place when it leaves.
     _place: OwnedSemaphorePermit,
 }
 
-/// The stream for one client; it ends when the gateway shuts down or stops writing statuses.
+/// The stream for one client; it ends when the gateway shuts down or stops writing statuses, and
+/// when the client's login does.
 pub fn live(
     state: watch::Receiver<Arc<Status>>,
     shutdown: CancellationToken,
+    pass: Pass,
     place: OwnedSemaphorePermit,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let client = Client {
         state,
         shutdown,
+        pass,
         not_before: None,
         _place: place,
     };
@@ -73,6 +78,9 @@ impl Client {
                 if let Ok(Err(_)) = timeout(HEARTBEAT, self.state.changed()).await {
                     return None;
                 }
+            }
+            if !self.pass.holds() {
+                return None;
             }
             self.not_before =
                 Some(tokio::time::Instant::now() + Duration::from_secs(1) / EVENTS_PER_S_MAX);

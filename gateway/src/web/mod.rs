@@ -1,90 +1,161 @@
 //! The page and the HTTP API.
 //!
-//! [`serve`] answers on a listener until it is told to stop. It only reads: a watched [`Status`]
-//! comes in, and nothing that a client sends changes anything or waits for a line. It knows no
-//! other room of the gateway. What it refuses, it refuses as [`problem::Problem`].
+//! [`serve`] answers at a [`Door`] until it is told to stop. It knows no other room of the gateway:
+//! a watched [`Status`] comes in, the past is read through [`History`], and what a client asks of a
+//! cell goes out through a channel to whoever runs it. Nothing that a client sends or doesn't read
+//! makes a line wait. What is refused is refused as a [`Problem`].
 //!
-//! Not here: users, TLS and changes of any kind. Until they exist, the gateway listens on loopback.
+//! Reading order: `door` (connections), `guard` (which host, which headers), `access` (who may do
+//! what), then the routes.
 
+pub mod access;
+mod answer;
+pub mod cells;
+mod door;
+pub mod events;
 mod guard;
+pub mod history;
 mod live;
 mod openapi;
 mod page;
 mod problem;
 pub mod status;
+pub mod tls;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, FromRef, Path, State};
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::serve::ListenerExt as _;
-use axum::{Router, middleware};
-use tokio::net::TcpListener;
+use axum::routing::{delete, get, post, put};
+use axum::{Extension, Router, middleware};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+pub use access::Access;
+pub use door::{Door, Listen, WebError};
+pub use events::{Event, Journal};
+pub use history::History;
 pub use problem::Problem;
 pub use status::Status;
+
+use access::{Need, Pass, routes};
+use cells::{Cells, Scene};
+use door::Names;
+use status::RecordText;
+
+use crate::config::limits::REQUEST_BYTES_MAX;
 
 /// Live streams at once: panels, desks and a few curious phones. One more is told to come back.
 pub const LIVE_CLIENTS_MAX: usize = 64;
 
-/// Bytes of live events that may wait in the kernel for a slow client: a few dozen events, so that
-/// what it reads after a pause is at most a second or two old.
-const SEND_BUFFER_BYTES: usize = 64 * 1024;
-
-/// Why the page could not be served.
-#[derive(Debug, thiserror::Error)]
-pub enum WebError {
-    /// The listener's socket has a fault.
-    #[error("the web page's listener failed: {0}")]
-    Listener(#[from] std::io::Error),
+/// What the page shows and where it asks: all that it knows of the gateway.
+#[derive(Clone)]
+pub struct Handed {
+    /// The gateway as it stands, newest wins.
+    pub state: watch::Receiver<Arc<Status>>,
+    /// What was.
+    pub history: Arc<dyn History>,
+    /// What happened of late.
+    pub journal: Journal,
+    /// The settings as they run, without secrets.
+    pub settings: RecordText,
+    /// What doesn't change, by cell.
+    pub scenes: Arc<BTreeMap<String, Scene>>,
+    /// Whoever runs the cells.
+    pub cells: Cells,
+    /// Who may do what.
+    pub access: Arc<Access>,
 }
 
 /// What the handlers share.
 #[derive(Clone)]
 struct Room {
     state: watch::Receiver<Arc<Status>>,
+    history: Arc<dyn History>,
+    history_places: Arc<Semaphore>,
+    journal: Journal,
+    settings: RecordText,
+    scenes: Arc<BTreeMap<String, Scene>>,
+    cells: Cells,
+    access: Arc<Access>,
     shutdown: CancellationToken,
     live_places: Arc<Semaphore>,
 }
 
-/// Serves page and API on that listener until `shutdown` is cancelled; live streams end with it.
-///
-/// # Errors
-/// When the listener has no local address. A connection's fault ends that connection alone.
-pub async fn serve(
-    listener: TcpListener,
-    state: watch::Receiver<Arc<Status>>,
-    shutdown: CancellationToken,
-) -> Result<(), WebError> {
-    let listens_on = listener.local_addr()?.ip();
+impl Room {
+    fn knows_machine(&self, name: &str) -> bool {
+        let state = self.state.borrow();
+        state.machines.iter().any(|machine| machine.id == name)
+    }
+}
+
+impl FromRef<Room> for Arc<Access> {
+    fn from_ref(room: &Room) -> Self {
+        Arc::clone(&room.access)
+    }
+}
+
+/// Serves page and API at that door until `shutdown` is cancelled; live streams end with it. A
+/// connection's fault ends that connection alone.
+pub async fn serve(door: Door, handed: Handed, shutdown: CancellationToken) {
+    let access = Arc::clone(&handed.access);
     let room = Room {
-        state,
+        state: handed.state,
+        history: handed.history,
+        history_places: history::places(),
+        journal: handed.journal,
+        settings: handed.settings,
+        scenes: handed.scenes,
+        cells: handed.cells,
+        access: handed.access,
         shutdown: shutdown.clone(),
         live_places: Arc::new(Semaphore::new(LIVE_CLIENTS_MAX)),
     };
-    let routes = Router::new()
+    door.serve(&access, |names| router(room.clone(), names), shutdown)
+        .await;
+}
+
+/// All routes. Each stands under what it needs; who isn't named here is the page's files.
+fn router(room: Room, names: Names) -> Router {
+    let under = |need: Need, routes: Router<Room>| {
+        let state = (Arc::clone(&room.access), need);
+        routes.route_layer(middleware::from_fn_with_state(state, access::require))
+    };
+    let open = Router::new()
+        .route("/api/v1/session", get(routes::session).post(routes::log_in))
+        .route("/api/v1/claim", post(routes::claim))
+        .route("/api/v1/openapi.json", get(openapi::document));
+    let look = Router::new()
         .route("/api/v1/status", get(status))
         .route("/api/v1/live", get(live_stream))
-        .route("/api/v1/openapi.json", get(openapi::document))
+        .route("/api/v1/history", get(history::history))
+        .route("/api/v1/events", get(events::events))
+        .route("/api/v1/settings", get(settings))
+        .route("/api/v1/cells/{id}/scene", get(scene));
+    let login = Router::new().route("/api/v1/session", delete(routes::log_out));
+    let obstacles = Router::new().route("/api/v1/cells/{id}/obstacles", post(cells::put_obstacles));
+    let administer = Router::new()
+        .route("/api/v1/cells/{id}/parameters", put(cells::put_parameters))
+        .route("/api/v1/users", get(routes::users).post(routes::add_user))
+        .route("/api/v1/users/{name}", delete(routes::remove_user))
+        .route(
+            "/api/v1/tokens",
+            get(routes::tokens).post(routes::add_token),
+        )
+        .route("/api/v1/tokens/{id}", delete(routes::remove_token))
+        .route("/api/v1/audit", get(routes::audit_log));
+    open.merge(under(Need::Look, look))
+        .merge(under(Need::Login, login))
+        .merge(under(Need::Obstacles, obstacles))
+        .merge(under(Need::Administer, administer))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(page::file)
-        .layer(middleware::from_fn_with_state(listens_on, guard::guard))
-        .with_state(room);
-    let listener = listener.tap_io(|stream| {
-        // Without it an event waits for the acknowledgement of the one before. Failing means that
-        // the client is gone already, which reading from it will say.
-        let _ = stream.set_nodelay(true);
-        let _ = rustix::net::sockopt::set_socket_send_buffer_size(&*stream, SEND_BUFFER_BYTES);
-    });
-    axum::serve(listener, routes)
-        .with_graceful_shutdown(shutdown.cancelled_owned())
-        .await?;
-    Ok(())
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(names, guard::guard))
+        .with_state(room)
 }
 
 /// The gateway as it stands.
@@ -95,23 +166,38 @@ pub async fn serve(
     responses((status = 200, description = "All machines and the uplink, as they stand.", body = Status))
 )]
 async fn status(State(room): State<Room>) -> Response {
-    let status = room.state.borrow().at(Instant::now());
-    match serde_json::to_string(&status) {
-        Ok(text) => {
-            let headers = [
-                (header::CONTENT_TYPE, "application/json"),
-                (header::CACHE_CONTROL, "no-store"),
-            ];
-            (headers, text).into_response()
-        }
-        Err(error) => {
-            tracing::error!(%error, "a status could not be written as JSON");
-            Problem::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "The status could not be written as JSON; the gateway's log says why.",
-            )
-            .into_response()
-        }
+    answer::json(&room.state.borrow().at(Instant::now()))
+}
+
+/// The settings as they run, without secrets.
+#[utoipa::path(
+    get,
+    path = "/api/v1/settings",
+    tag = "gateway",
+    responses((status = 200, description = "Keys as in the settings' file, all layers laid over each other, defaults written out. No secret is in them.", body = Object))
+)]
+async fn settings(State(room): State<Room>) -> Response {
+    answer::json(&room.settings)
+}
+
+/// What doesn't change in a cell.
+#[utoipa::path(
+    get,
+    path = "/api/v1/cells/{id}/scene",
+    tag = "cells",
+    params(("id" = String, Path, description = "The cell's name.")),
+    responses(
+        (status = 200, description = "Its robots' chains and shapes, and what stands in it for good.", body = Scene),
+        (status = 404, description = "There is no such cell.", body = Problem, content_type = "application/problem+json")
+    )
+)]
+async fn scene(State(room): State<Room>, Path(cell): Path<String>) -> Result<Response, Problem> {
+    match room.scenes.get(&cell) {
+        Some(scene) => Ok(answer::json(scene)),
+        None => Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            format!("There is no cell \"{cell}\" here."),
+        )),
     }
 }
 
@@ -125,9 +211,9 @@ async fn status(State(room): State<Room>) -> Response {
         (status = 503, description = "All places are taken; come back later.", body = Problem, content_type = "application/problem+json")
     )
 )]
-async fn live_stream(State(room): State<Room>) -> Response {
+async fn live_stream(State(room): State<Room>, Extension(pass): Extension<Pass>) -> Response {
     match room.live_places.try_acquire_owned() {
-        Ok(place) => live::live(room.state, room.shutdown, place).into_response(),
+        Ok(place) => live::live(room.state, room.shutdown, pass, place).into_response(),
         Err(_) => {
             let refused = Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -144,12 +230,18 @@ async fn method_not_allowed(method: Method, uri: Uri) -> Response {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
         format!(
-            "{method} is not possible at {}; it can only be read.",
+            "{method} is not possible at {}; the header Allow says what is.",
             uri.path()
         ),
     )
     .into_response()
 }
 
+#[cfg(test)]
+mod access_tests;
+#[cfg(test)]
+mod door_tests;
+#[cfg(test)]
+mod history_tests;
 #[cfg(test)]
 mod tests;

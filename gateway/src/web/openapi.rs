@@ -11,10 +11,31 @@ use super::problem::Problem;
     info(
         title = "Retrotap gateway",
         version = "1",
-        description = "What the gateway's page is made of. Distances are advisory: this is not a safety function. Units stand at the end of each name.",
+        description = "What the gateway's page is made of. Distances are advisory: this is not a safety function. Units stand at the end of each name. Who has logged in sends the session's cookie, and with each change the header X-CSRF-Token; a program sends its token as Authorization: Bearer. Where nobody is an admin yet, the gateway can be looked at from its own computer without either.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
-    paths(super::status, super::live_stream, document),
+    paths(
+        super::status,
+        super::live_stream,
+        super::history::history,
+        super::events::events,
+        super::settings,
+        super::scene,
+        super::cells::put_obstacles,
+        super::cells::put_parameters,
+        super::routes::session,
+        super::routes::log_in,
+        super::routes::log_out,
+        super::routes::claim,
+        super::routes::users,
+        super::routes::add_user,
+        super::routes::remove_user,
+        super::routes::tokens,
+        super::routes::add_token,
+        super::routes::remove_token,
+        super::routes::audit_log,
+        document
+    ),
     components(schemas(Problem))
 )]
 struct Api;

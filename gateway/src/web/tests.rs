@@ -5,19 +5,29 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader,
+};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::status::{LineStatus, MachineStatus, RecordText, UplinkState, UplinkStatus};
+use super::access::USERS_FILE;
+use super::access::accounts::{Accounts, Role};
+use super::cells::{CellRequest, Changed, Refusal};
+use super::status::{
+    CellState, CellStatus, LineStatus, MachineStatus, ObstaclesSource, PermitState, RecordText,
+    UplinkState, UplinkStatus,
+};
+use super::tls::CertFiles;
 use super::*;
 use crate::words::LineState;
 
 /// Long enough for a busy machine; only ever waited for when something is broken.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
-const LIVE_REQUEST: &str = "GET /api/v1/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+pub(super) const LIVE_REQUEST: &str = "GET /api/v1/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
 
 /// Numbers as a record has them: `84.00` must not come out as `84.0`.
 const RECORD: &str =
@@ -50,7 +60,25 @@ fn a_status(frames: u64) -> Status {
             records: BTreeMap::from([("axes".into(), RecordText::new(RECORD.into()))]),
             record_ages_s: BTreeMap::from([("axes".into(), 0.012)]),
         }],
-        cells: vec![],
+        cells: vec![CellStatus {
+            id: "cell-3".into(),
+            state: CellState::Warn,
+            since: "2026-11-20T10:54:30Z".into(),
+            cause: "margin".into(),
+            detail: "0.31 m of margin between link_3 and p1".into(),
+            permit: PermitState::Sent,
+            permit_every_s: Some(0.05),
+            machines: vec!["robot-1".into()],
+            deciding_machine: Some("robot-1".into()),
+            separation: Some(RecordText::new(r#"{"margin_m":0.310}"#.into())),
+            separation_age_s: Some(0.02),
+            warn_margin_m: 0.5,
+            obstacles: RecordText::new("[]".into()),
+            obstacles_age_s: None,
+            obstacles_source: ObstaclesSource::Api,
+            actions_failed: 0,
+            snapshots_refused: 0,
+        }],
         uplink: UplinkStatus {
             state: UplinkState::Connected,
             url: "mqtt://127.0.0.1:1883".into(),
@@ -62,67 +90,270 @@ fn a_status(frames: u64) -> Status {
     }
 }
 
-struct Gateway {
-    address: SocketAddr,
+/// What the machine said: [`RECORD`] once a second, a hundred times.
+pub(super) struct Recorded;
+
+impl History for Recorded {
+    fn read(&self, asked: &history::Asked) -> Result<history::Past, String> {
+        if asked.record == "broken" {
+            return Err("the disk is gone".to_owned());
+        }
+        let all = (0..100_i64).filter(|second| {
+            (asked.from_unix_ns..=asked.to_unix_ns).contains(&(second * 1_000_000_000))
+        });
+        let seconds: Vec<i64> = all.collect();
+        let found = &seconds[seconds.len().saturating_sub(asked.limit)..];
+        let more = found.len() < seconds.len();
+        Ok(history::Past {
+            records: found
+                .iter()
+                .map(|second| RECORD.replace("84.00", &format!("{second}.00")).into())
+                .collect(),
+            more,
+            reached_unix_ns: match found.first() {
+                Some(first) if more => first * 1_000_000_000,
+                _ => asked.from_unix_ns,
+            },
+        })
+    }
+}
+
+/// What a test needs otherwise than most.
+pub(super) struct Setup<'a> {
+    pub history: Arc<dyn History>,
+    /// Who there is; all have [`PASSWORD`].
+    pub users: &'a [(&'a str, Role)],
+    pub sessions_last: Option<Duration>,
+    pub listen: &'a str,
+    pub tls: bool,
+}
+
+impl Default for Setup<'_> {
+    fn default() -> Self {
+        Self {
+            history: Arc::new(Recorded),
+            users: &[],
+            sessions_last: None,
+            listen: "127.0.0.1:0",
+            tls: false,
+        }
+    }
+}
+
+pub(super) const PASSWORD: &str = "correct horse";
+
+pub(super) struct Gateway {
+    pub journal: Journal,
+    pub access: Arc<Access>,
+    pub folder: tempfile::TempDir,
+    pub address: SocketAddr,
+    pub code: Option<String>,
+    /// What cells were asked; there is one, `cell-3`.
+    pub asked: mpsc::UnboundedReceiver<String>,
     state: watch::Sender<Arc<Status>>,
-    shutdown: CancellationToken,
-    served: JoinHandle<Result<(), WebError>>,
+    pub shutdown: CancellationToken,
+    served: JoinHandle<()>,
 }
 
 impl Gateway {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+    pub async fn start() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    pub async fn with(setup: Setup<'_>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let accounts = Accounts::open(folder.path().join(USERS_FILE)).unwrap();
+        for (name, role) in setup.users {
+            accounts
+                .change(|book| book.add_user(name, *role, PASSWORD, String::new()))
+                .unwrap();
+        }
+        let mut access = Access::open(folder.path()).unwrap();
+        if let Some(lasts) = setup.sessions_last {
+            access = access.lasting(lasts);
+        }
+        let access = Arc::new(access);
+        let code = access.claim_code().unwrap();
+        let listen = Listen {
+            address: setup.listen.parse().unwrap(),
+            cert: setup.tls.then(|| {
+                tls::own(folder.path()).unwrap();
+                CertFiles {
+                    cert: folder.path().join("own-cert.pem"),
+                    key: folder.path().join("own-key.pem"),
+                }
+            }),
+            folder: folder.path().to_owned(),
+        };
+        let door = Door::open(&listen, &access).await.unwrap();
+        let address = door.address();
         let (state, watched) = watch::channel(Arc::new(a_status(0)));
         let shutdown = CancellationToken::new();
-        let served = tokio::spawn(serve(listener, watched, shutdown.clone()));
+        let journal = Journal::default();
+        let (cells, requests) = mpsc::channel(4);
+        let (asking, asked) = mpsc::unbounded_channel();
+        tokio::spawn(a_cell(requests, asking));
+        let handed = Handed {
+            state: watched,
+            history: setup.history,
+            journal: journal.clone(),
+            settings: RecordText::new(r#"{"site":"aachen"}"#.into()),
+            scenes: Arc::new(BTreeMap::from([(
+                "cell-3".to_owned(),
+                Scene {
+                    robots: Vec::new(),
+                    fixtures: RecordText::new("[]".into()),
+                },
+            )])),
+            cells,
+            access: Arc::clone(&access),
+        };
+        let served = tokio::spawn(serve(door, handed, shutdown.clone()));
         Self {
+            journal,
+            access,
+            folder,
             address,
+            code,
+            asked,
             state,
             shutdown,
             served,
         }
     }
 
+    /// A JSON body, with other headers before it.
+    pub async fn say(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        read_answer(self.send(&request).await).await
+    }
+
+    /// The headers of somebody who has just logged in.
+    pub async fn logged_in(&self, user: &str) -> LoggedIn {
+        let body = format!(r#"{{"user":"{user}","password":"{PASSWORD}"}}"#);
+        let answer = self.say("POST", "/api/v1/session", "", &body).await;
+        assert_eq!(answer.status, 200);
+        LoggedIn::of(&answer)
+    }
+
     fn show(&self, frames: u64) {
         self.state.send_replace(Arc::new(a_status(frames)));
     }
 
-    async fn send(&self, request: &str) -> TcpStream {
+    pub async fn send(&self, request: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         stream
     }
 
     /// One request, the connection closed after it, the whole answer.
-    async fn ask(&self, method: &str, path: &str, headers: &str) -> Answer {
+    pub async fn ask(&self, method: &str, path: &str, headers: &str) -> Answer {
         let request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n");
-        let mut stream = self.send(&request).await;
-        let mut bytes = Vec::new();
-        timeout(PATIENCE, stream.read_to_end(&mut bytes))
-            .await
-            .unwrap()
-            .unwrap();
-        Answer::parse(&bytes)
+        read_answer(self.send(&request).await).await
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, "Host: localhost\r\n").await
     }
 
-    async fn live(&self) -> LiveClient {
+    pub async fn live(&self) -> LiveClient {
         LiveClient::new(self.send(LIVE_REQUEST).await)
     }
 }
 
-struct Answer {
-    status: u16,
-    headers: BTreeMap<String, String>,
-    body: Vec<u8>,
+/// The one cell that there is. It takes numbers above 10 and parameters that aren't negative.
+async fn a_cell(mut requests: mpsc::Receiver<CellRequest>, asking: mpsc::UnboundedSender<String>) {
+    while let Some(request) = requests.recv().await {
+        match request {
+            CellRequest::Obstacles {
+                cell,
+                snapshot,
+                answer,
+            } => {
+                let number = serde_json::from_str::<Value>(&snapshot)
+                    .map_err(|error| Refusal::Invalid(format!("{error}.")))
+                    .map(|snapshot| snapshot["number"].as_u64());
+                let said = match number {
+                    _ if cell != "cell-3" => Err(Refusal::UnknownCell),
+                    Err(refusal) => Err(refusal),
+                    Ok(None) => Err(Refusal::Invalid("There is no number.".to_owned())),
+                    Ok(Some(0)) => Err(Refusal::TooOften(Duration::from_millis(20))),
+                    Ok(Some(..=10)) => Err(Refusal::Outdated("10 is in use.".to_owned())),
+                    Ok(Some(_)) => asking.send(snapshot).map_err(|_| Refusal::UnknownCell),
+                };
+                let _ = answer.send(said);
+            }
+            CellRequest::Parameters {
+                cell,
+                values,
+                answer,
+            } => {
+                let is_negative =
+                    |value: &cells::Value| matches!(value, cells::Value::Number(..0.0));
+                let said = if cell != "cell-3" {
+                    Err(Refusal::UnknownCell)
+                } else if values.values().any(is_negative) {
+                    Err(Refusal::Invalid("Less than nothing.".to_owned()))
+                } else {
+                    let _ = asking.send(format!("{values:?}"));
+                    let was = values
+                        .keys()
+                        .map(|name| (name.clone(), cells::Value::Number(0.5)))
+                        .collect();
+                    Ok(Changed { was, now: values })
+                };
+                let _ = answer.send(said);
+            }
+        }
+    }
+}
+
+pub(super) async fn read_answer(mut stream: impl AsyncRead + Unpin) -> Answer {
+    let mut bytes = Vec::new();
+    timeout(PATIENCE, stream.read_to_end(&mut bytes))
+        .await
+        .unwrap()
+        .unwrap();
+    Answer::parse(&bytes)
+}
+
+/// Somebody's cookie and token, as headers.
+pub(super) struct LoggedIn {
+    pub cookie: String,
+    pub csrf: String,
+}
+
+impl LoggedIn {
+    pub fn of(answer: &Answer) -> Self {
+        let set = answer.header("set-cookie");
+        let pair = set.split(';').next().unwrap();
+        Self {
+            cookie: format!("Cookie: {pair}\r\n"),
+            csrf: format!(
+                "X-CSRF-Token: {}\r\n",
+                answer.json()["csrf"].as_str().unwrap()
+            ),
+        }
+    }
+
+    pub fn both(&self) -> String {
+        format!("{}{}", self.cookie, self.csrf)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub status: u16,
+    pub headers: BTreeMap<String, String>,
+    pub body: Vec<u8>,
 }
 
 impl Answer {
-    fn parse(bytes: &[u8]) -> Self {
+    pub fn parse(bytes: &[u8]) -> Self {
         let end = bytes
             .windows(4)
             .position(|four| four == b"\r\n\r\n")
@@ -140,15 +371,15 @@ impl Answer {
         }
     }
 
-    fn header(&self, name: &str) -> &str {
+    pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
 
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    fn assert_problem(&self, status: u16) {
+    pub fn assert_problem(&self, status: u16) {
         assert_eq!(self.status, status);
         assert_eq!(self.header("content-type"), "application/problem+json");
         let body = self.json();
@@ -159,19 +390,19 @@ impl Answer {
     }
 }
 
-struct LiveClient {
+pub(super) struct LiveClient {
     reader: BufReader<TcpStream>,
 }
 
 impl LiveClient {
-    fn new(stream: TcpStream) -> Self {
+    pub fn new(stream: TcpStream) -> Self {
         Self {
             reader: BufReader::new(stream),
         }
     }
 
     /// The data of the next event, as it was sent; `None` at the end of the stream.
-    async fn next_text(&mut self) -> Option<String> {
+    pub async fn next_text(&mut self) -> Option<String> {
         loop {
             let mut line = String::new();
             let read = timeout(PATIENCE, self.reader.read_line(&mut line));
@@ -184,7 +415,7 @@ impl LiveClient {
         }
     }
 
-    async fn next_frames(&mut self) -> u64 {
+    pub async fn next_frames(&mut self) -> u64 {
         let event: Value = serde_json::from_str(&self.next_text().await.unwrap()).unwrap();
         event["machines"][0]["frames"].as_u64().unwrap()
     }
@@ -203,6 +434,9 @@ async fn a_status_is_the_documented_json() {
     assert_eq!(machine["line"]["state"], "running");
     assert_eq!(machine["rejected"]["axis-limits/out_of_range"], 3);
     assert_eq!(machine["ranges"]["axis_1_deg"][1], 185.0);
+    assert_eq!(status["cells"][0]["state"], "warn");
+    assert_eq!(status["cells"][0]["permit"], "sent");
+    assert!(status["cells"][0].get("obstacles_age_s").is_none());
     assert_eq!(status["uplink"]["state"], "connected");
     assert!(status.get("taken_at").is_none());
 }
@@ -233,6 +467,8 @@ fn a_status_that_nobody_renews_ages() {
     assert!((machine.frame_age_s.unwrap() - 3.012).abs() < 1e-9);
     assert!((machine.record_ages_s["axes"] - 3.012).abs() < 1e-9);
     assert!((later.uplink.oldest_unreleased_age_s.unwrap() - 3.01).abs() < 1e-9);
+    assert!((later.cells[0].separation_age_s.unwrap() - 3.02).abs() < 1e-9);
+    assert_eq!(later.cells[0].obstacles_age_s, None);
     assert!((later.uptime_s - 15.5).abs() < 1e-9);
     // A look into the past changes nothing, and looking twice counts the time once.
     let twice = later.at(status.taken_at).at(later.taken_at);
@@ -375,11 +611,7 @@ async fn a_shutdown_ends_live_streams_and_the_server() {
     })
     .await
     .unwrap();
-    timeout(PATIENCE, gateway.served)
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
+    timeout(PATIENCE, gateway.served).await.unwrap().unwrap();
 }
 
 #[tokio::test]

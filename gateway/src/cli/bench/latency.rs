@@ -141,6 +141,7 @@ pub(super) async fn to_a_subscriber(effort: &Effort) -> anyhow::Result<Vec<Figur
             hear: None,
         }),
         listen: None,
+        shown_settings: serde_json::Value::Null,
         spool: Spool::at(folder.path().to_owned()),
         catalog: Catalog::default(),
         record_dir: None,

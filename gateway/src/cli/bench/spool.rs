@@ -12,7 +12,7 @@ use anyhow::{Context, anyhow};
 use super::Effort;
 use super::report::{Bound, Figure};
 use crate::config;
-use crate::spool::{Reader, Settings, Spool};
+use crate::spool::{Bounds, Reader, Settings, Spool};
 use crate::words::{ClockState, RawFrame, Record, Stamp};
 
 /// Machines that hand over as fast as they can.
@@ -126,8 +126,12 @@ fn written(path: &Path, effort: &Effort) -> anyhow::Result<Figure> {
     }
     let after = written_bytes()?;
     for record in ["pose", "frame"] {
-        let entries = spool.history("robot-1", record, i64::MIN, i64::MAX, usize::MAX)?;
-        json_bytes += entries.iter().map(|entry| entry.json.len()).sum::<usize>();
+        let all = spool.history("robot-1", record, (i64::MIN, i64::MAX), Bounds::NONE)?;
+        json_bytes += all
+            .entries
+            .iter()
+            .map(|entry| entry.json.len())
+            .sum::<usize>();
     }
     let count = spool.counts().taken as usize;
     drop((spool, reader));

@@ -10,6 +10,7 @@ use super::{FILE, Meta, StoreError, check_identity, connect, from_sql, identity,
 use crate::config::limits::{BLOCK_BYTES_MAX, ENTRY_BYTES_MAX};
 use crate::spool::OpenError;
 use crate::spool::codec::{self, Names};
+use crate::spool::past::{Bounds, Newest, Past};
 use crate::spool::ranges::{Name, Span};
 use crate::words::{Entry, Stream};
 
@@ -113,26 +114,30 @@ impl View {
         Ok(Err(next.map(from_sql)))
     }
 
-    /// The newest entries of a record between two times, both included, oldest first.
+    /// The newest entries of a record between two times, both included, oldest first; and whether
+    /// the bounds were reached before the earlier time was.
     pub fn history(
         &self,
         machine: &Arc<str>,
         record: &str,
         (from_ns, to_ns): (i64, i64),
-        limit: usize,
-    ) -> Result<Vec<Entry>, StoreError> {
+        bounds: Bounds,
+    ) -> Result<Past, StoreError> {
         let stream = stream_of(record);
         let mut statement = self.db.prepare_cached(
-            "SELECT blocks.id, epoch, first, last FROM blocks
+            "SELECT blocks.id, epoch, first, last, since_ns FROM blocks
              JOIN streams ON streams.id = blocks.stream
              WHERE machine = ?1 AND streams.stream = ?2 AND until_ns >= ?3 AND since_ns <= ?4
              ORDER BY epoch DESC, first DESC",
         )?;
         let mut rows = statement.query(params![&**machine, stream.name(), from_ns, to_ns])?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()?
-            && found.len() < limit
-        {
+        let (mut found, mut blocks, mut reached_ns) = (Newest::new(bounds), 0, None);
+        while let Some(row) = rows.next()? {
+            if found.full || blocks == bounds.blocks {
+                found.full = true;
+                break;
+            }
+            blocks += 1;
             let span = Span {
                 epoch: from_sql(row.get(1)?),
                 first: from_sql(row.get(2)?),
@@ -142,11 +147,14 @@ impl View {
                 &*entry.record == record && (from_ns..=to_ns).contains(&entry.t_unix_ns)
             };
             let entries = entries(&self.db, row.get(0)?, machine, stream, span)?;
-            found.extend(entries.into_iter().rev().filter(asked));
+            entries
+                .into_iter()
+                .rev()
+                .filter(asked)
+                .for_each(|entry| found.take(entry));
+            reached_ns = Some(row.get::<_, i64>(4)?.max(from_ns));
         }
-        found.truncate(limit);
-        found.reverse();
-        Ok(found)
+        Ok(found.past(reached_ns.unwrap_or(from_ns)))
     }
 
     /// All blocks, stream by stream and in the order of their names.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::spool::past::Bounds;
 use crate::spool::ranges::Span;
 
 const ROOMY: Limits = Limits {
@@ -114,23 +115,36 @@ fn what_is_stored_is_found_by_name_and_by_time() {
         assert_eq!(found.expect_err("not there"), next);
     }
     let found = view
-        .history(&"m".into(), "pose", (10_000, 20_000), 100)
+        .history(&"m".into(), "pose", (10_000, 20_000), Bounds::NONE)
         .expect("readable");
     let expect: Vec<u64> = (10..=20).step_by(2).collect();
     assert_eq!(
-        found.iter().map(|entry| entry.seq).collect::<Vec<_>>(),
+        found
+            .entries
+            .iter()
+            .map(|entry| entry.seq)
+            .collect::<Vec<_>>(),
         expect
     );
+    let two = Bounds {
+        entries: 2,
+        ..Bounds::NONE
+    };
     let newest = view
-        .history(&"m".into(), "pose", (0, i64::MAX), 2)
+        .history(&"m".into(), "pose", (0, i64::MAX), two)
         .expect("readable");
     assert_eq!(
-        newest.iter().map(|entry| entry.seq).collect::<Vec<_>>(),
+        newest
+            .entries
+            .iter()
+            .map(|entry| entry.seq)
+            .collect::<Vec<_>>(),
         [1998, 2000]
     );
     assert!(
-        view.history(&"nobody".into(), "pose", (0, i64::MAX), 2)
+        view.history(&"nobody".into(), "pose", (0, i64::MAX), two)
             .expect("readable")
+            .entries
             .is_empty()
     );
 
