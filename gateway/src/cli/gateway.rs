@@ -39,7 +39,7 @@ use crate::words::LineState;
 
 use super::actions::Actions;
 use super::cells::{Cells, HearError};
-use super::robots;
+use super::{robots, scenes};
 
 /// What is to run.
 #[derive(Debug)]
@@ -143,6 +143,7 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
     let cells = Arc::new(Cells::new(plan.cells.clone(), clock, plan.simulated));
 
     let (mut lines, mut pulses) = (Vec::new(), Vec::new());
+    let mut scenes = scenes::of(&plan.cells);
     let mut tasks = Vec::new();
     let mut shown = Vec::new();
     let mut refused = Vec::new();
@@ -159,6 +160,7 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
             }
         };
         let beginning = beginning(&machine, &loaded)?;
+        scenes::put(&mut scenes, &plan.cells, &machine.id, &loaded.adapter);
         let Loaded {
             params,
             adapter,
@@ -289,14 +291,14 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
         );
         tasks.push(tokio::spawn(keep));
         let (asked, requests) = mpsc::channel(CELL_REQUESTS_MAX);
-        let answer = page::answer_for_no_cells(requests, stop_rest.clone());
+        let answer = page::answer_for(Arc::clone(&cells), requests, stop_rest.clone());
         tasks.push(tokio::spawn(answer));
         let handed = web::Handed {
             state: seen.clone(),
             history: Arc::new(spool.clone()),
             journal,
             settings: RecordText::new(plan.shown_settings.to_string().into()),
-            scenes: Arc::default(),
+            scenes: Arc::new(scenes),
             cells: asked,
             access,
         };

@@ -21,6 +21,7 @@ pub mod replay;
 pub mod robot;
 pub mod robots;
 pub mod run;
+mod scenes;
 pub mod service;
 pub mod signals;
 pub mod simulate;

@@ -4,12 +4,16 @@
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::cells::{Cells, HearError};
 use super::gateway::alarm_of;
+use crate::cell::source::SourceError;
+use crate::config::cell::SourceWay;
 use crate::config::limits::EVENTS_DEFAULT;
 use crate::spool::{Bounds, Health, Spool};
 use crate::time::{parse_rfc3339, rfc3339};
@@ -59,8 +63,9 @@ pub async fn open(listen: Listen) -> anyhow::Result<(Door, Arc<Access>)> {
     Ok((door, Arc::new(access)))
 }
 
-/// Says of every cell that there is none.
-pub async fn answer_for_no_cells(
+/// Does what clients of the API ask of cells.
+pub(super) async fn answer_for(
+    cells: Arc<Cells>,
     mut requests: mpsc::Receiver<CellRequest>,
     stop: CancellationToken,
 ) {
@@ -71,13 +76,39 @@ pub async fn answer_for_no_cells(
         };
         // Who asked may have gone.
         match request {
-            Some(CellRequest::Obstacles { answer, .. }) => {
-                let _ = answer.send(Err(Refusal::UnknownCell));
+            Some(CellRequest::Obstacles {
+                cell,
+                snapshot,
+                answer,
+            }) => {
+                let heard = cells.hear(&cell, SourceWay::Api, snapshot.as_bytes());
+                let _ = answer.send(heard.map_err(|error| refusal(&error)));
             }
-            Some(CellRequest::Parameters { answer, .. }) => {
-                let _ = answer.send(Err(Refusal::UnknownCell));
+            Some(CellRequest::Parameters { cell, answer, .. }) => {
+                let refused = match cells.running().iter().any(|known| *known.plan.id == *cell) {
+                    false => Refusal::UnknownCell,
+                    // A line doesn't say yet what its stage made of a parameter.
+                    true => Refusal::Unavailable(
+                        "This gateway changes a cell's parameters by its settings file and a \
+                         restart alone."
+                            .to_owned(),
+                    ),
+                };
+                let _ = answer.send(Err(refused));
             }
             None => return,
+        }
+    }
+}
+
+fn refusal(error: &HearError) -> Refusal {
+    match error {
+        HearError::UnknownCell(_) => Refusal::UnknownCell,
+        HearError::Source(SourceError::Number { .. }) => Refusal::Outdated(error.to_string()),
+        HearError::Source(SourceError::TooOften) => Refusal::TooOften(Duration::from_secs(1)),
+        HearError::Full(_) => Refusal::Unavailable(error.to_string()),
+        HearError::AnotherWay(_) | HearError::Source(_) | HearError::Room(_) => {
+            Refusal::Invalid(error.to_string())
         }
     }
 }

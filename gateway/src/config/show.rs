@@ -8,7 +8,11 @@ use retrotap_adapters::schema::ParamValue;
 use serde_json::{Value, json};
 
 use super::broker::{ReleaseOn, TlsFiles};
-use super::{Cell, Machine, Mqtt, Pose, Robot, ServerFiles, Settings, Spool, Web};
+use super::cell::{
+    Action, Capsule, Cell, Gpio, LinearAxis, Pose, Robot, RobotSpeed, Rule, Separation,
+    SerialPermit, Source, SourceWay, Stopping, Webhook,
+};
+use super::{Machine, Mqtt, ServerFiles, Settings, Spool, Web};
 
 /// All of them. Each setting is named here, so that a new one can't be forgotten.
 pub fn json(settings: &Settings) -> Value {
@@ -72,17 +76,162 @@ fn cell(cell: &Cell) -> Value {
     let Cell {
         id,
         robots,
-        obstacles,
+        separation,
+        fixtures,
+        source,
+        permit,
+        actions,
     } = cell;
-    let robot = |robot: &Robot| {
-        let Robot { machine, base_pose } = robot;
-        json!({"machine": &**machine, "base_pose": pose(base_pose)})
-    };
+    let actions: Vec<_> = actions
+        .iter()
+        .map(|(state, done)| json!({"on": state.name(), "do": action(done)}))
+        .collect();
     json!({
         "id": &**id,
         "robots": robots.iter().map(robot).collect::<Vec<_>>(),
-        "obstacles": obstacles,
+        "separation": separation.as_ref().map(self::separation),
+        "fixtures": fixtures,
+        "obstacles": source.map(self::source),
+        "permit": permit.as_ref().map(self::permit),
+        "actions": actions,
     })
+}
+
+fn robot(robot: &Robot) -> Value {
+    let Robot {
+        machine,
+        base_pose,
+        linear_axis,
+        tool_capsules,
+    } = robot;
+    let linear_axis = linear_axis
+        .map(|LinearAxis { axis, direction }| json!({"axis": axis, "direction": direction}));
+    let capsule = |capsule: &Capsule| {
+        let Capsule {
+            name,
+            a_m,
+            b_m,
+            radius_m,
+        } = capsule;
+        json!({"name": name, "a": a_m.map(metres), "b": b_m.map(metres), "radius": metres(*radius_m)})
+    };
+    json!({
+        "machine": &**machine,
+        "base_pose": pose(base_pose),
+        "linear_axis": linear_axis,
+        "tool_capsules": tool_capsules.iter().map(capsule).collect::<Vec<_>>(),
+    })
+}
+
+fn separation(separation: &Separation) -> Value {
+    let Separation {
+        rule,
+        human_speed_m_per_s,
+        robot,
+        stopping,
+        sensor_latency,
+        stop_signal_latency,
+        gateway_latency,
+        intrusion_m,
+        person_uncertainty_m,
+        robot_uncertainty_m,
+        warn_margin_m,
+        hysteresis_m,
+        hold,
+    } = separation;
+    let rule = match rule {
+        Rule::IsoTs15066 => "iso_ts_15066",
+        Rule::Showcase => "showcase",
+    };
+    let robot = match robot {
+        RobotSpeed::Measured {
+            max_acceleration_m_per_s2,
+        } => {
+            json!({"speed": "measured", "max_acceleration": format!("{max_acceleration_m_per_s2}m/s2")})
+        }
+        RobotSpeed::Stated(speed_m_per_s) => json!({"speed": format!("{speed_m_per_s}m/s")}),
+    };
+    let stopping = match stopping {
+        Stopping::One { time, distance_m } => {
+            json!({"time": duration(*time), "distance": metres(*distance_m)})
+        }
+        Stopping::BySpeed(rows) => {
+            let row = |[speed, time, distance]: &[f64; 3]| {
+                json!({
+                    "speed": format!("{speed}m/s"),
+                    "time": format!("{time}s"),
+                    "distance": metres(*distance),
+                })
+            };
+            json!(rows.iter().map(row).collect::<Vec<_>>())
+        }
+    };
+    json!({
+        "rule": rule,
+        "human_speed": format!("{human_speed_m_per_s}m/s"),
+        "robot": robot,
+        "stopping": stopping,
+        "latency": {
+            "sensor": duration(*sensor_latency),
+            "stop_signal": duration(*stop_signal_latency),
+            "gateway": duration(*gateway_latency),
+        },
+        "intrusion": metres(*intrusion_m),
+        "uncertainty": {
+            "person": metres(*person_uncertainty_m),
+            "robot": metres(*robot_uncertainty_m),
+        },
+        "warn_margin": metres(*warn_margin_m),
+        "hysteresis": metres(*hysteresis_m),
+        "hold": duration(*hold),
+    })
+}
+
+fn source(source: Source) -> Value {
+    let Source { by, time_to_live } = source;
+    let by = match by {
+        SourceWay::Mqtt => "mqtt",
+        SourceWay::Api => "api",
+    };
+    json!({"source": by, "time_to_live": duration(time_to_live)})
+}
+
+fn permit(permit: &SerialPermit) -> Value {
+    let SerialPermit {
+        machine,
+        bytes,
+        every,
+    } = permit;
+    json!({"serial_write": {"machine": &**machine, "bytes": hex(bytes), "every": duration(*every)}})
+}
+
+fn action(action: &Action) -> Value {
+    match action {
+        Action::SerialWrite { machine, bytes } => {
+            json!({"serial_write": {"machine": &**machine, "bytes": hex(bytes)}})
+        }
+        Action::Gpio(Gpio { chip, line, value }) => {
+            json!({"gpio": {"chip": chip, "line": line, "value": u8::from(*value)}})
+        }
+        Action::MqttAlarm => json!({"mqtt_alarm": {}}),
+        // Its path and query may be a secret.
+        Action::Webhook(Webhook { url, ca }) => {
+            let end = url.find("://").map_or(0, |at| at + 3);
+            let host = url[end..]
+                .find(['/', '?', '#'])
+                .map_or(url.as_str(), |at| &url[..end + at]);
+            json!({"webhook": {"url": host, "ca": ca}})
+        }
+    }
+}
+
+fn metres(length_m: f64) -> String {
+    format!("{length_m}m")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+    bytes.join(" ")
 }
 
 fn pose(pose: &Pose) -> Value {
