@@ -13,7 +13,7 @@ export const SIZES = /** @type {const} */ ([
 const ENGLISH =
   /\b(the|and|of|with|is|are|from|to|no|not|nothing|nobody|unknown|stale|running|distance|warning|clear|speed|robot stops|newest|last|frames?|axes|flange|cell|machines?|settings|events?|sign|past|since|ago)\b/gi;
 /** What is shown as it stands in records and files. */
-const RAW = 'pre, code, script, style, [lang="en"], .gateway, .machine';
+const RAW = 'noscript, pre, code, script, style, [lang="en"], .gateway, .machine';
 
 export async function launch() {
   return chromium.launch({

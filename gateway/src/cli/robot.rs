@@ -22,7 +22,7 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  retrotap robot import irb140.urdf
+  retrotap robot import robot.urdf
   retrotap robot import cell.urdf --tip tool0 --out adapters/my-robot --name my-robot";
 
 #[derive(Debug, Subcommand)]
@@ -56,13 +56,13 @@ pub struct Import {
 
 const IMPORT_HELP: &str = "\
 Examples:
-  retrotap robot import irb140.urdf
+  retrotap robot import robot.urdf
   retrotap robot import cell.urdf --tip tool0 --out adapters/my-robot --name my-robot
   xacro ur10e.urdf.xacro > ur10e.urdf && retrotap robot import ur10e.urdf --packages ~/ros/src
 
-Shapes are those for collisions; meshes must be STL. Turning joints are driven by axis 1 to 6 in their
-order, one that slides by axis 7. Compare directions and zeros with the real robot: a controller may
-count an axis the other way. Distances are advisory: this is not a safety function.";
+Shapes are those for collisions; meshes must be STL. Turning joints are driven by axis 1 to 6 in
+their order, one that slides by axis 7. Compare directions and zeros with the real robot: a
+controller may count an axis the other way. Distances are advisory: this is not a safety function.";
 
 /// Runs the command: exit code 0 when both tables were written.
 ///

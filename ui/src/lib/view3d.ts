@@ -195,7 +195,7 @@ export class View3d {
     if (name === 'orbit') {
       // Narrow pictures are looked at from farther away, so that nothing is cut off at the sides.
       const narrow = Math.min(1, this.#perspective.aspect / 1.5);
-      const distance = (far * 1.55) / Math.max(0.3, narrow ** 1.8);
+      const distance = (far * 1.75) / Math.max(0.3, narrow ** 1.8);
       this.#perspective.position.set(x + distance * 0.72, y - distance * 0.5, z + distance * 0.42);
     } else {
       this.#flat.zoom = 1;

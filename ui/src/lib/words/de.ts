@@ -15,7 +15,6 @@ export const german: Words = {
     toDark: 'Dunkle Farben einschalten',
     toLight: 'Helle Farben einschalten',
   },
-  switchLanguage: 'Sprache',
   noValue: '\u2013',
 
   pages: {

@@ -15,7 +15,6 @@ export const english = {
     toDark: 'Switch to dark colours',
     toLight: 'Switch to light colours',
   },
-  switchLanguage: 'Language',
   noValue: '\u2013',
 
   pages: {
