@@ -457,8 +457,8 @@ mod tests {
     #[test]
     fn a_room_stands_in_a_capture_as_it_was() {
         let fixtures =
-            r#"[{"id":"fence","kind":"box","center":[0.0,2.5,1.0],"size":[4.0,0.1,2.0]}]"#;
-        let seen = r#"{"id":"p1","kind":"sphere","center":[1.0,2.0,3.0],"radius":0.3,"velocity":[0.4,0.0,0.0]}"#;
+            r#"[{"kind":"box","id":"fence","center":[0.0,2.5,1.0],"size":[4.0,0.1,2.0]}]"#;
+        let seen = r#"{"kind":"sphere","id":"p1","center":[1.0,2.0,3.0],"radius":0.3,"velocity":[0.4,0.0,0.0]}"#;
         let with = |seen: &str| {
             format!(
                 r#"{{"fixtures":{fixtures},"seen":[{seen}],"seen_line_ns":7,"time_to_live_ns":9}}"#
