@@ -301,6 +301,7 @@ mod tests {
             gateway: String::new(),
             simulated: false,
             machines,
+            cells: vec![],
             uplink: UplinkStatus {
                 state: UplinkState::Off,
                 url: String::new(),
