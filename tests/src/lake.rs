@@ -1,13 +1,12 @@
 //! A role of `retrotap-lake` as a process of its own, asked through its pages.
 
 use std::fs::File;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::binary;
+use crate::http::request;
 use crate::ports::free_port;
 
 /// A running role; killed when dropped.
@@ -167,15 +166,7 @@ impl Lake {
     }
 
     fn get(&self, path: &str) -> Option<(u16, String)> {
-        let mut page = TcpStream::connect((Ipv4Addr::LOCALHOST, self.pages)).ok()?;
-        page.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-        page.write_all(request.as_bytes()).ok()?;
-        let mut answer = String::new();
-        page.read_to_string(&mut answer).ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+        request(self.pages, "GET", path, "", "")
     }
 }
 

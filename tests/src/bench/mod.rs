@@ -11,6 +11,7 @@ pub mod catch_up;
 pub mod cpu;
 pub mod machine;
 pub mod node_red;
+pub mod peer;
 pub mod plant;
 pub mod report;
 pub mod telegraf;

@@ -4,13 +4,12 @@
 //! Each frame is one message with an axis and its value. There is no spool, no check of rates, no
 //! kinematics and no distance: it does less with a frame than we do.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
+use super::peer::Peer;
 use super::plant::Plant;
 use crate::binary::repository;
 use crate::ports::free_port;
@@ -32,80 +31,42 @@ for (; at + 9 <= bytes.length; at += 9) {
 context.set('rest', bytes.subarray(at));
 return [out];";
 
-/// A running Node-RED; killed when dropped.
-#[derive(Debug)]
-pub struct NodeRed {
-    child: Child,
-    log: PathBuf,
-}
-
 /// Where `tests/support/peers.sh` puts the program; `None`: it was not installed.
 pub fn program() -> Option<PathBuf> {
     let program = repository().join("target/tools/peers/node-red/node_modules/node-red/red.js");
     program.exists().then_some(program)
 }
 
-impl NodeRed {
-    /// Starts it between a serial server on this port and the broker, and waits until it is up.
-    ///
-    /// # Panics
-    ///
-    /// It can't be started.
-    pub fn start(program: &Path, plant: &Plant, server: u16) -> Self {
-        let folder = plant.path().join("node-red");
-        std::fs::create_dir_all(&folder).expect("the folder is there");
-        let flows = flows(plant, server).to_string();
-        std::fs::write(folder.join("flows.json"), flows).expect("the folder is there");
-        let settings = format!(
-            "module.exports = {{flowFile: 'flows.json', uiHost: '127.0.0.1', uiPort: {}, \
-             httpAdminRoot: false, httpNodeRoot: false, credentialSecret: false, \
-             telemetry: {{enabled: false}}, logging: {{console: {{level: 'info'}}}}}};",
-            free_port()
-        );
-        let file = folder.join("settings.js");
-        std::fs::write(&file, settings).expect("the folder is there");
-        let log = plant.path().join("node-red.log");
-        let output = File::create(&log).expect("the folder is there");
-        let child = Command::new("node")
+/// Starts it between a serial server on this port and the broker, and waits until it is up.
+///
+/// # Panics
+///
+/// It can't be started.
+pub fn start(program: &Path, plant: &Plant, server: u16) -> Peer {
+    let folder = plant.path().join("node-red");
+    std::fs::create_dir_all(&folder).expect("the folder is there");
+    let flows = flows(plant, server).to_string();
+    std::fs::write(folder.join("flows.json"), flows).expect("the folder is there");
+    let settings = format!(
+        "module.exports = {{flowFile: 'flows.json', uiHost: '127.0.0.1', uiPort: {}, \
+         httpAdminRoot: false, httpNodeRoot: false, credentialSecret: false, \
+         telemetry: {{enabled: false}}, logging: {{console: {{level: 'info'}}}}}};",
+        free_port()
+    );
+    let file = folder.join("settings.js");
+    std::fs::write(&file, settings).expect("the folder is there");
+    let log = plant.path().join("node-red.log");
+    let node_red = Peer::start(
+        Command::new("node")
             .arg(program)
             .arg("--userDir")
             .arg(&folder)
             .arg("--settings")
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone().expect("a file"))
-            .stderr(output)
-            .spawn()
-            .expect("node is installed");
-        let node_red = Self { child, log };
-        node_red.says("Connected to broker");
-        node_red
-    }
-
-    fn says(&self, what: &str) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !self.log().contains(what) {
-            assert!(Instant::now() < deadline, "no {what:?}: {}", self.log());
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    /// What it wrote.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
-    }
-
-    /// Its process.
-    pub fn process(&self) -> u32 {
-        self.child.id()
-    }
-}
-
-impl Drop for NodeRed {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+            .arg(&file),
+        log,
+    );
+    node_red.says("Connected to broker");
+    node_red
 }
 
 fn flows(plant: &Plant, server: u16) -> Value {

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::cpu::Watch;
 use super::plant::{GATEWAY, SITE, points, until};
 use super::report::{Budget, figure, note, title};
-use super::telegraf::{self, Telegraf};
+use super::telegraf;
 use super::{Effort, median};
 use crate::influx::{Influx, Settings};
 use crate::kafka::Kafka;
@@ -208,8 +208,8 @@ impl Servers {
     async fn telegraf(&self, program: &Path, messages: &[(String, String)], records: u64) -> Round {
         let influx = Influx::start(Settings::default());
         let (folder, kafka) = (self.folder.path(), self.kafka.address());
-        let mut sink = Telegraf::sink(program, folder, &kafka, &influx.url());
-        let mut ingest = Telegraf::ingest(program, folder, self.broker.port(), &kafka);
+        let mut sink = telegraf::sink(program, folder, &kafka, &influx.url());
+        let mut ingest = telegraf::ingest(program, folder, self.broker.port(), &kafka);
         ingest.says("Connected");
         tokio::time::sleep(Duration::from_secs(4)).await;
         let programs = [("ingest", ingest.process()), ("sink", sink.process())];

@@ -514,8 +514,9 @@ impl Chain {
     /// Records that were said and aren't in the database; all, while the database is down.
     pub fn in_flight(&mut self) -> u64 {
         let said = self.said();
-        let in_flight = said.saturating_sub(self.points().unwrap_or(0));
-        if self.points().is_some() {
+        let points = self.points();
+        let in_flight = said.saturating_sub(points.unwrap_or(0));
+        if points.is_some() {
             self.done.in_flight_max = self.done.in_flight_max.max(in_flight);
         }
         in_flight
