@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use retrotap::port::Access;
 use retrotap::port::serial::Serial;
 use retrotap::simulate::{Faults, Krc2, Wire, drive};
 use retrotap_abi::Manifest;

@@ -159,6 +159,7 @@ fn through(mut line: Line, bytes: &[Timed]) -> Given {
             }
             given.cycles.push((seen.at.line_ns, values));
         }
+        Output::Judged(judged) => panic!("no cell watches this line: {judged:?}"),
     };
     for chunk in one_by_one(bytes) {
         line.receive(&chunk, &mut take);
