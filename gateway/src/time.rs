@@ -1,6 +1,15 @@
 //! Wall-clock times as every room writes them.
 
 use std::fmt::Write as _;
+use std::time::SystemTime;
+
+/// The wall clock, in Unix nanoseconds.
+pub fn unix_now_ns() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    })
+}
 
 /// Unix time as RFC 3339 in UTC with nine digits after the point, such as
 /// `2026-11-20T10:55:00.123456789Z`.

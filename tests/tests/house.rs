@@ -134,7 +134,7 @@ fn rooms_of_the_gateway_know_the_words_and_not_each_other() {
         ("cell", &[]),
         ("modules", &[]),
         ("robot", &[]),
-        ("config", &["cell"]),
+        ("config", &["cell", "modules::signature"]),
         ("gauge", &["cell"]),
         ("simulate", &["port", "cell"]),
         ("demo_broker", &[]),

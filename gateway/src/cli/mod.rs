@@ -13,6 +13,8 @@ pub mod cells;
 pub mod check;
 pub mod demo;
 pub mod gateway;
+pub mod keygen;
+pub mod module;
 mod page;
 mod plan;
 pub mod ports;
@@ -52,6 +54,8 @@ enum Command {
     Demo(demo::Args),
     Run(run::Args),
     Check(check::Args),
+    Keygen(keygen::Args),
+    Module(module::Args),
     Bench(bench::Args),
     Ports(ports::Args),
     Record(record::Args),
@@ -96,6 +100,8 @@ pub fn main() -> ExitCode {
             Command::Demo(args) => demo::run(args).await,
             Command::Run(args) => run::run(args).await,
             Command::Check(args) => check::run(args).await,
+            Command::Keygen(args) => keygen::run(&args),
+            Command::Module(args) => module::run(args).await,
             Command::Bench(args) => bench::run(args).await,
             Command::Ports(args) => ports::run(args).await,
             Command::Record(args) => record::run(args).await,

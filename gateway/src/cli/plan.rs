@@ -37,6 +37,8 @@ pub fn catalog(settings: &Settings) -> Catalog {
         adapters_dir: settings.adapters_dir.clone(),
         stages_dir: settings.stages_dir.clone(),
         cache_dir: cache_dir(),
+        trust: Some(settings.modules.trust.clone()),
+        ..Catalog::default()
     }
 }
 

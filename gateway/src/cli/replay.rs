@@ -76,7 +76,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let catalog = Catalog {
         adapters_dir: args.adapters_dir.clone(),
         stages_dir: args.stage_dir.clone(),
-        cache_dir: None,
+        ..Catalog::default()
     };
     let speed = match args.speed {
         SpeedArg::Recorded => Speed::Recorded,

@@ -29,6 +29,12 @@ pub const MESH_CORNERS_MAX: usize = 4_000_000;
 /// A packed module. The largest that ships has 40 kB; the tap's flash takes none above this.
 pub const MODULE_BYTES_MAX: u64 = 1024 * 1024;
 
+/// Calls of the test cases that a module carries. Each may take the time budget of 10 ms.
+pub const CASE_STEPS_MAX: usize = 1000;
+
+/// Keys whose modules are taken: a plant, its integrator, a few makers.
+pub const TRUSTED_KEYS_MAX: usize = 16;
+
 /// Changes of obstacles and parameters that a line hasn't taken yet. A source at 50 Hz fills it in
 /// 1.2 s, and a line that is that late has other troubles.
 pub const INPUTS_PENDING_MAX: usize = 64;

@@ -31,6 +31,7 @@ use std::time::Duration;
 use retrotap_adapters::schema::ParamValue;
 use retrotap_adapters::yaml::{Document, Problem};
 
+use crate::modules::signature::Trust;
 use broker::{BrokerUrl, ReleaseOn, TlsFiles};
 use cell::Cell;
 use limits::{SETTINGS_FILE_BYTES_MAX, SPOOL_BYTES_DEFAULT, SYNC_EVERY_DEFAULT};
@@ -55,6 +56,8 @@ pub struct Settings {
     pub web: Option<Web>,
     /// Where what was taken is kept.
     pub spool: Spool,
+    /// Modules that change while lines run.
+    pub modules: Modules,
     /// The user's adapters.
     pub adapters_dir: Option<PathBuf>,
     /// The user's stages.
@@ -107,6 +110,17 @@ pub struct ServerFiles {
     pub cert: PathBuf,
     /// PEM, the private key of the first certificate.
     pub key: PathBuf,
+}
+
+/// Where modules that were deployed are kept, and whose are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Modules {
+    /// A folder of this gateway's own; it need not be there yet.
+    pub path: PathBuf,
+    /// A folder into which modules are put to be deployed, if there is one.
+    pub folder: Option<PathBuf>,
+    /// Who must have signed them.
+    pub trust: Trust,
 }
 
 /// Where what was taken is kept, and how much of it.

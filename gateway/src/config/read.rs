@@ -15,10 +15,15 @@ use retrotap_adapters::yaml::{Node, Quantity, did_you_mean};
 use super::broker::{BrokerUrl, ClientFiles, ReleaseOn, TlsFiles};
 use super::limits::{
     MACHINES_MAX, NAME_BYTES_MAX, SPOOL_AGE_MAX, SPOOL_AGE_MIN, SPOOL_BYTES_MAX, SPOOL_BYTES_MIN,
-    SYNC_EVERY_MAX, SYNC_EVERY_MIN,
+    SYNC_EVERY_MAX, SYNC_EVERY_MIN, TRUSTED_KEYS_MAX,
 };
 use super::read_cell::{self, Machines};
-use super::{Machine, Mqtt, ServerFiles, Settings, Spool, Surroundings, Web};
+use super::{Machine, Modules, Mqtt, ServerFiles, Settings, Spool, Surroundings, Web};
+use crate::modules::signature::{PublicKey, Trust, TrustedKey};
+use crate::time::parse_utc;
+
+/// A key is trusted until the end of its last day, in UTC.
+const DAY_NS: i64 = 86_400_000_000_000;
 
 const KEYS: &[&str] = &[
     "site",
@@ -30,6 +35,7 @@ const KEYS: &[&str] = &[
     "spool",
     "adapters_dir",
     "stages_dir",
+    "modules",
     "allow_unsigned",
 ];
 
@@ -56,20 +62,14 @@ pub(super) fn settings(
     let uplink = map.optional("uplink", |node| uplink(node, folder, surroundings));
     let web = map.optional("web", |node| web(node, folder, surroundings));
     let spool = map.required("spool", |node| spool(node, folder));
-    let unsigned = map.required("allow_unsigned", |node| {
-        if node.boolean()? {
-            return Some(());
-        }
-        node.problem("signatures of modules can't be checked yet")
-            .expected("true, which says that modules run without a signature");
-        None
-    });
+    let modules = map.optional("modules", |node| modules(node, folder));
+    let unsigned = map.required("allow_unsigned", Node::boolean);
 
     let (site, gateway) = (site?, gateway?);
     let (machines, cells) = (machines?, cells?);
     let (adapters_dir, stages_dir) = (adapters_dir?, stages_dir?);
     let (uplink, web, spool) = (uplink?, web?, spool?);
-    unsigned?;
+    let modules = modules?.unwrap_or_default().beside(&spool, unsigned?);
     let uplink = uplink.map(|uplink| uplink.named(&site, &gateway));
     Some(Settings {
         site,
@@ -79,6 +79,7 @@ pub(super) fn settings(
         uplink,
         web: web.map(|page| page.beside(&spool)),
         spool,
+        modules,
         adapters_dir,
         stages_dir,
     })
@@ -373,6 +374,83 @@ fn web(node: Node<'_>, folder: &Path, surroundings: &Surroundings<'_>) -> Option
         listen: listen?,
         tls: tls?,
         state_dir: state_dir?,
+    })
+}
+
+/// Modules that change, before it is known where the spool is.
+#[derive(Default)]
+struct Changing {
+    path: Option<PathBuf>,
+    folder: Option<PathBuf>,
+    keys: Vec<TrustedKey>,
+}
+
+impl Changing {
+    /// Beside the spool's folder, unless said.
+    fn beside(self, spool: &Spool, allow_unsigned: bool) -> Modules {
+        let beside = || {
+            spool
+                .path
+                .parent()
+                .unwrap_or(Path::new("."))
+                .join("modules")
+        };
+        Modules {
+            path: self.path.unwrap_or_else(beside),
+            folder: self.folder,
+            trust: Trust {
+                keys: self.keys,
+                allow_unsigned,
+            },
+        }
+    }
+}
+
+fn modules(node: Node<'_>, folder: &Path) -> Option<Changing> {
+    let map = node.map(&["path", "folder", "trusted_keys"])?;
+    let path = map.optional("path", |node| own_dir(node, folder));
+    let drop = map.optional("folder", |node| existing_dir(node, folder));
+    let keys = map.optional("trusted_keys", |node| {
+        node.distinct(|key| key.peek("name")?.scalar());
+        node.list(1..=TRUSTED_KEYS_MAX, |key| trusted_key(key, folder))
+    });
+    Some(Changing {
+        path: path?,
+        folder: drop?,
+        keys: keys?.unwrap_or_default(),
+    })
+}
+
+fn trusted_key(node: Node<'_>, folder: &Path) -> Option<TrustedKey> {
+    let map = node.map(&["name", "key", "expires"])?;
+    let name = map.required("name", name);
+    let key = map.required("key", |node| {
+        let path = existing_file(node, folder)?;
+        let pem = super::text_of(&path).map_err(|error| error.to_string());
+        pem.and_then(|pem| PublicKey::from_pem(&pem).map_err(|error| error.to_string()))
+            .map_err(|why| {
+                node.problem(format!("{}: {why}", path.display()))
+                    .expected("the file NAME.pub of `retrotap keygen NAME`");
+            })
+            .ok()
+    });
+    let expires_unix_ns = map.required("expires", |node| {
+        let text = node.text()?;
+        if text == "never" {
+            return Some(None);
+        }
+        let is_day = text.len() == "2027-12-31".len();
+        let midnight = parse_utc(text).filter(|_| is_day);
+        if midnight.is_none() {
+            node.problem(format!("`{text}` is no day"))
+                .expected("the last day on which it is trusted, such as 2027-12-31, or `never`");
+        }
+        Some(Some(midnight?.saturating_add(DAY_NS)))
+    });
+    Some(TrustedKey {
+        name: name?.as_ref().to_owned(),
+        key: key?,
+        expires_unix_ns: expires_unix_ns?,
     })
 }
 

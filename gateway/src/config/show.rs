@@ -12,7 +12,9 @@ use super::cell::{
     Action, Capsule, Cell, Gpio, LinearAxis, Pose, Robot, RobotSpeed, Rule, Separation,
     SerialPermit, Source, SourceWay, Stopping, Webhook,
 };
-use super::{Machine, Mqtt, ServerFiles, Settings, Spool, Web};
+use super::{Machine, Modules, Mqtt, ServerFiles, Settings, Spool, Web};
+
+use crate::time::rfc3339;
 
 /// All of them. Each setting is named here, so that a new one can't be forgotten.
 pub fn json(settings: &Settings) -> Value {
@@ -24,6 +26,7 @@ pub fn json(settings: &Settings) -> Value {
         uplink,
         web,
         spool,
+        modules,
         adapters_dir,
         stages_dir,
     } = settings;
@@ -37,8 +40,27 @@ pub fn json(settings: &Settings) -> Value {
         "spool": self::spool(spool),
         "adapters_dir": adapters_dir,
         "stages_dir": stages_dir,
-        "allow_unsigned": true,
+        "modules": self::modules(modules),
+        "allow_unsigned": modules.trust.allow_unsigned,
     })
+}
+
+/// Public keys are for everybody to see.
+fn modules(modules: &Modules) -> Value {
+    let Modules {
+        path,
+        folder,
+        trust,
+    } = modules;
+    let keys: Vec<Value> = trust
+        .keys
+        .iter()
+        .map(|known| {
+            let expires = known.expires_unix_ns.map(rfc3339);
+            json!({"name": known.name, "key": known.key.id().to_string(), "expires": expires})
+        })
+        .collect();
+    json!({"path": path, "folder": folder, "trusted_keys": keys})
 }
 
 fn machine(machine: &Machine) -> Value {

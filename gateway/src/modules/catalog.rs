@@ -4,7 +4,7 @@
 //! packed `<name>.wasm`. The user's folders are looked into first, so a stage under development
 //! takes the place of the shipped one of that name, and [`Catalog::origin`] says which it was.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,7 +14,9 @@ use retrotap_adapters::yaml::Problem;
 use retrotap_host::{Engine, EngineError, Module, ModuleError, Table, TableRow, WasmtimeOptions};
 use rust_embed::RustEmbed;
 
+use super::signature::{Trust, Untrusted};
 use crate::config::limits::{ADAPTER_FILE_BYTES_MAX, MODULE_BYTES_MAX};
+use crate::time::unix_now_ns;
 
 #[derive(RustEmbed)]
 #[folder = "../adapters/machines"]
@@ -35,6 +37,10 @@ pub struct Catalog {
     pub stages_dir: Option<PathBuf>,
     /// Where compiled modules are kept between two starts; nowhere if not given.
     pub cache_dir: Option<PathBuf>,
+    /// Who must have signed the user's modules; nobody if not given. What ships is trusted as the binary.
+    pub trust: Option<Trust>,
+    /// Modules by stage that take the place of all others.
+    pub chosen: BTreeMap<String, Arc<Module>>,
 }
 
 /// Why an adapter or a module could not be had.
@@ -78,6 +84,14 @@ pub enum CatalogError {
         name: String,
         /// What is wrong with it.
         source: ModuleError,
+    },
+    /// Nobody who is trusted signed it.
+    #[error("stage `{name}`: {source}")]
+    Untrusted {
+        /// Which stage.
+        name: String,
+        /// Why not.
+        source: Untrusted,
     },
 }
 
@@ -190,6 +204,9 @@ impl Catalog {
 
     /// A stage's module.
     pub fn module(&self, name: &str) -> Result<Arc<Module>, CatalogError> {
+        if let Some(module) = self.chosen.get(name) {
+            return Ok(Arc::clone(module));
+        }
         let unknown = || CatalogError::Unknown {
             what: "stage",
             name: name.to_owned(),
@@ -199,7 +216,7 @@ impl Catalog {
             return Err(unknown());
         }
         let bytes = match self.origin(name) {
-            Origin::User(path) => read_limited(&path, MODULE_BYTES_MAX)?,
+            Origin::User(path) => self.trusted(name, read_limited(&path, MODULE_BYTES_MAX)?)?,
             Origin::Shipped => ShippedModules::get(&format!("{name}.wasm"))
                 .ok_or_else(unknown)?
                 .data
@@ -211,6 +228,19 @@ impl Catalog {
                 name: name.to_owned(),
                 source,
             })
+    }
+
+    /// A module's bytes, if they are signed as they have to be.
+    fn trusted(&self, name: &str, bytes: Vec<u8>) -> Result<Vec<u8>, CatalogError> {
+        if let Some(trust) = &self.trust {
+            trust
+                .check(&bytes, unix_now_ns())
+                .map_err(|source| CatalogError::Untrusted {
+                    name: name.to_owned(),
+                    source,
+                })?;
+        }
+        Ok(bytes)
     }
 
     /// The engine that all lines of this process share.
@@ -279,7 +309,12 @@ fn folder_names(
         .filter_map(move |entry| name(&entry.ok()?.path()))
 }
 
-fn read_limited(path: &Path, bytes_max: u64) -> Result<Vec<u8>, CatalogError> {
+/// A file's bytes, if they aren't more than it may have.
+///
+/// # Errors
+///
+/// It can't be read, or has more.
+pub fn read_limited(path: &Path, bytes_max: u64) -> Result<Vec<u8>, CatalogError> {
     let read = |source| CatalogError::Read {
         path: path.to_owned(),
         source,

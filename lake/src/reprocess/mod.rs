@@ -127,7 +127,7 @@ pub async fn run(
     let catalog = Catalog {
         adapters_dir: settings.adapters_dir.clone(),
         stages_dir: settings.stage_dir.clone(),
-        cache_dir: None,
+        ..Catalog::default()
     };
     // What can't be put together is known before anything is read.
     let maker = Maker::new(catalog, &settings.adapter)?;

@@ -42,3 +42,6 @@ pub const ABI: u32 = 1;
 
 /// The name of the custom section that holds the manifest as JSON.
 pub const SECTION: &str = "retrotap";
+
+/// The name of the custom section that holds the test cases which a module carries, as JSON. It may lack.
+pub const CASES_SECTION: &str = "retrotap-cases";

@@ -52,6 +52,9 @@ pub const TIME_BUDGET_US_MAX: u32 = 10_000;
 /// Bytes of the manifest as JSON.
 pub const MANIFEST_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes of the test cases that a module carries, as JSON: a few dozen calls.
+pub const CASES_BYTES_MAX: usize = 64 * 1024;
+
 /// Bytes of a whole module: an update must fit into a tap's flash twice, and on a gateway it must be
 /// compiled while lines run.
 pub const MODULE_BYTES_MAX: usize = 1024 * 1024;
@@ -61,5 +64,5 @@ const _: () = {
     assert!(crate::layout::record_bytes(FIELDS_MAX) <= OUTPUT_BYTES_MAX);
     assert!(FRAME_BYTES_MAX + OUTPUT_BYTES_MAX + STATE_BYTES_MAX < MEMORY_BYTES_MAX);
     assert!(crate::layout::table_bytes(ROWS_MAX, COLUMNS_MAX) < MEMORY_BYTES_MAX);
-    assert!(MANIFEST_BYTES_MAX < MODULE_BYTES_MAX);
+    assert!(MANIFEST_BYTES_MAX + CASES_BYTES_MAX < MODULE_BYTES_MAX);
 };

@@ -4,6 +4,7 @@
 //! a fresh one gets the same configuration; after too many the stage is put aside for good, and whoever
 //! owns the pipeline brings back another version.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use retrotap_abi::manifest::{Field, Manifest};
@@ -13,7 +14,7 @@ use crate::engine::{Code, EngineError, Instance, Question, Trap};
 use crate::limits::{STRIKES_FORGIVEN_AFTER_CALLS, STRIKES_MAX};
 use crate::module::Module;
 use crate::records::Records;
-use crate::settings::{Config, SettingError};
+use crate::settings::{Config, ParamValue, SettingError, Table};
 
 /// How a stage misbehaved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -140,6 +141,8 @@ struct Running {
     input: usize,
     config: usize,
     output: usize,
+    /// Where the block that a swap carries over begins; `None` where the manifest names none.
+    state: Option<usize>,
 }
 
 impl Guest {
@@ -149,7 +152,19 @@ impl Guest {
         code: Arc<dyn Code>,
         config: Config,
     ) -> Result<Self, StartError> {
-        let running = Running::start(code.as_ref(), &manifest, &config)?;
+        let instance = code.instantiate()?;
+        Self::start_on(instance, module, manifest, code, config)
+    }
+
+    /// Starts it on an instance that was made before.
+    pub(crate) fn start_on(
+        instance: Box<dyn Instance>,
+        module: Arc<Module>,
+        manifest: Manifest,
+        code: Arc<dyn Code>,
+        config: Config,
+    ) -> Result<Self, StartError> {
+        let running = Running::start(instance, &manifest, &config)?;
         let mask = |fields: &[Field]| {
             let required = fields
                 .iter()
@@ -179,6 +194,37 @@ impl Guest {
 
     pub(crate) fn is_set_aside(&self) -> bool {
         self.running.is_none()
+    }
+
+    /// The parameters and tables that somebody gave it.
+    pub(crate) fn given(&self) -> (BTreeMap<String, ParamValue>, BTreeMap<String, Table>) {
+        let manifest = &self.manifest;
+        (self.config.params(manifest), self.config.tables(manifest))
+    }
+
+    /// Goes on where another version stopped, if both describe the same block. False: it begins anew.
+    pub(crate) fn take_state(&mut self, before: &Self) -> bool {
+        if self.manifest.state != before.manifest.state {
+            return false;
+        }
+        let Some(state) = before.state() else {
+            return false;
+        };
+        match &mut self.running {
+            Some(Running {
+                instance,
+                state: Some(address),
+                ..
+            }) => instance.write(*address, state),
+            _ => false,
+        }
+    }
+
+    fn state(&self) -> Option<&[u8]> {
+        let running = self.running.as_ref()?;
+        let (start, layout) = (running.state?, self.manifest.state.as_ref()?);
+        let memory = running.instance.memory().get(start..)?;
+        memory.get(..layout.bytes)
     }
 
     /// The output area as the last call left it; nothing once the stage has been put aside.
@@ -302,8 +348,12 @@ impl Guest {
         self.strikes += 1;
         self.running = match self.strikes {
             STRIKES_MAX.. => None,
-            _ => Running::start(self.code.as_ref(), &self.manifest, &self.config).ok(),
+            _ => self.again().ok(),
         };
+    }
+
+    fn again(&self) -> Result<Running, StartError> {
+        Running::start(self.code.instantiate()?, &self.manifest, &self.config)
     }
 
     /// Changes the configuration between two inputs. Whatever goes wrong, the one before holds.
@@ -340,8 +390,11 @@ impl Guest {
 }
 
 impl Running {
-    fn start(code: &dyn Code, manifest: &Manifest, config: &Config) -> Result<Self, StartError> {
-        let mut instance = code.instantiate()?;
+    fn start(
+        mut instance: Box<dyn Instance>,
+        manifest: &Manifest,
+        config: &Config,
+    ) -> Result<Self, StartError> {
         let found = instance.ask(Question::Abi)?;
         if found != retrotap_abi::ABI as i32 {
             return Err(StartError::Abi { found });
@@ -353,11 +406,24 @@ impl Running {
             Question::Output,
             manifest.sizes.output_bytes_max,
         )?;
+        let state = match &manifest.state {
+            None => None,
+            Some(layout) => match instance.ask_state()? {
+                None => None,
+                Some(address) => Some(within(
+                    instance.as_ref(),
+                    "rt_state",
+                    address,
+                    layout.bytes,
+                )?),
+            },
+        };
         let mut running = Self {
             instance,
             input,
             config: config_area,
             output,
+            state,
         };
         running.configure(manifest, config)?;
         Ok(running)
@@ -389,8 +455,18 @@ fn area(
     question: Question,
     bytes: usize,
 ) -> Result<usize, StartError> {
-    let export = question.export();
-    let address = instance.ask(question)?.cast_unsigned();
+    let address = instance.ask(question)?;
+    within(instance, question.export(), address, bytes)
+}
+
+/// Checks that an area that a guest named is aligned and within its memory.
+fn within(
+    instance: &dyn Instance,
+    export: &'static str,
+    address: i32,
+    bytes: usize,
+) -> Result<usize, StartError> {
+    let address = address.cast_unsigned();
     let start = address as usize;
     if !start.is_multiple_of(8) {
         return Err(StartError::NotAligned { export, address });

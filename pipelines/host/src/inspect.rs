@@ -56,6 +56,16 @@ impl Display for Inspection<'_> {
                 table.name, table.rows_max
             )?;
         }
+        if let Some(state) = &manifest.state {
+            writeln!(
+                out,
+                "  keeps    {} ({} bytes) over a swap",
+                state.layout, state.bytes
+            )?;
+        }
+        if self.0.cases().is_some() {
+            writeln!(out, "  carries  test cases")?;
+        }
         for reason in &manifest.reasons {
             writeln!(out, "  rejects  {}: {}", reason.name, reason.description)?;
         }
@@ -82,8 +92,15 @@ fn setting(parameter: &Parameter) -> String {
         .as_ref()
         .map(|unit| format!(" [{unit}]"))
         .unwrap_or_default();
+    let limits = match (parameter.minimum, parameter.maximum) {
+        _ if !parameter.choices.is_empty() => format!(", one of {}", parameter.choices.join(", ")),
+        (Some(least), Some(most)) => format!(", {least} to {most}"),
+        (Some(least), None) => format!(", {least} or more"),
+        (None, Some(most)) => format!(", {most} or less"),
+        (None, None) => String::new(),
+    };
     match &parameter.default {
-        Some(default) => format!("{unit} = {default}"),
-        None => format!("{unit}, must be given"),
+        Some(default) => format!("{unit} = {default}{limits}"),
+        None => format!("{unit}, must be given{limits}"),
     }
 }

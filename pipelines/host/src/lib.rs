@@ -13,6 +13,7 @@
 //! What it doesn't do: read files, look at a clock, or decide what becomes of records. Time is an
 //! argument, and modules are bytes. The one thread it has lets compiled code see its deadline.
 
+mod alone;
 mod bind;
 mod engine;
 mod guest;
@@ -24,7 +25,9 @@ mod pipeline;
 mod records;
 mod settings;
 mod suggest;
+mod swap;
 
+pub use alone::{Alone, CallError, Given};
 pub use bind::{BindCause, BindError, StageSpec};
 #[cfg(feature = "native")]
 pub use engine::NativeStages;
@@ -32,8 +35,8 @@ pub use engine::NativeStages;
 pub use engine::WasmtimeOptions;
 pub use engine::{Engine, EngineError, Trap};
 pub use guest::{StageCounts, StartError, Strike};
-pub use module::{Module, ModuleError};
-pub use pack::{PackError, pack};
+pub use module::{Module, ModuleError, check_sections};
+pub use pack::{PackError, pack, pack_with_cases};
 pub use pipeline::{
     FRAME_TOO_LONG, Outcome, Pipeline, REQUIRED_FIELD_ABSENT, RecordSchema, Verdict,
 };
@@ -41,3 +44,4 @@ pub use records::{RecordRef, Value};
 pub use retrotap_abi::Manifest;
 pub use retrotap_abi::manifest::{Field, FieldsError, GenericField, Kind, Record};
 pub use settings::{ParamValue, SettingError, Table, TableRow};
+pub use swap::Successor;

@@ -21,6 +21,7 @@ pub struct Module {
     manifest: Manifest,
     id: String,
     sha256: [u8; 32],
+    cases: Option<String>,
     wasm: Vec<u8>,
 }
 
@@ -107,6 +108,13 @@ pub enum ModuleError {
     /// It holds two manifests, and nobody could say which one is true.
     #[error("the module has more than one section `retrotap`")]
     TwoManifests,
+    /// It carries test cases twice, too many of them, or they aren't text.
+    #[error(
+        "the section `{}` must be there once at most, as text of at most {} bytes",
+        retrotap_abi::CASES_SECTION,
+        limits::CASES_BYTES_MAX
+    )]
+    Cases,
     /// Its manifest is too large.
     #[error(
         "the manifest has {bytes} bytes, at most {} are allowed",
@@ -131,11 +139,12 @@ impl Module {
         outline.check_code()?;
         let manifest = outline.manifest()?;
         outline.check_memory(&manifest)?;
-        outline.check_exports()?;
+        outline.check_exports(&manifest)?;
         Ok(Self {
             id: manifest.id(),
             manifest,
             sha256: Sha256::digest(bytes).into(),
+            cases: outline.cases()?,
             wasm: bytes.to_vec(),
         })
     }
@@ -149,6 +158,7 @@ impl Module {
             id: manifest.id(),
             manifest,
             sha256,
+            cases: None,
             wasm: Vec::new(),
         })
     }
@@ -168,6 +178,11 @@ impl Module {
         &self.sha256
     }
 
+    /// The test cases that it carries, as JSON that nobody has looked at yet.
+    pub fn cases(&self) -> Option<&str> {
+        self.cases.as_deref()
+    }
+
     /// The file.
     pub fn wasm(&self) -> &[u8] {
         &self.wasm
@@ -184,6 +199,19 @@ impl fmt::Debug for Module {
     }
 }
 
+/// Whether bytes are WebAssembly 1.0, so that every length in them is within them. Nothing is said of a
+/// manifest.
+///
+/// # Errors
+///
+/// They are too many, or not that.
+pub fn check_sections(bytes: &[u8]) -> Result<(), ModuleError> {
+    if bytes.len() > limits::MODULE_BYTES_MAX {
+        return Err(ModuleError::TooLarge { bytes: bytes.len() });
+    }
+    Outline::read(bytes).map(drop)
+}
+
 /// What the checks look at, gathered in one pass over a module that the validator accepted.
 pub(crate) struct Outline<'a> {
     pub(crate) memory: Option<MemoryType>,
@@ -197,6 +225,7 @@ pub(crate) struct Outline<'a> {
     functions: Vec<u32>,
     exports: Vec<(&'a str, ExternalKind, u32)>,
     manifests: Vec<&'a [u8]>,
+    cases: Vec<&'a [u8]>,
 }
 
 impl<'a> Outline<'a> {
@@ -215,6 +244,7 @@ impl<'a> Outline<'a> {
             functions: Vec::new(),
             exports: Vec::new(),
             manifests: Vec::new(),
+            cases: Vec::new(),
         };
         for payload in Parser::new(0).parse_all(bytes) {
             outline.note(payload.map_err(invalid)?).map_err(invalid)?;
@@ -296,6 +326,9 @@ impl<'a> Outline<'a> {
             Payload::CustomSection(section) if section.name() == retrotap_abi::SECTION => {
                 self.manifests.push(section.data());
             }
+            Payload::CustomSection(section) if section.name() == retrotap_abi::CASES_SECTION => {
+                self.cases.push(section.data());
+            }
             _ => {}
         }
         Ok(())
@@ -333,6 +366,16 @@ impl<'a> Outline<'a> {
         }
     }
 
+    fn cases(&self) -> Result<Option<String>, ModuleError> {
+        match self.cases[..] {
+            [] => Ok(None),
+            [json] if json.len() <= limits::CASES_BYTES_MAX => str::from_utf8(json)
+                .map(|text| Some(text.to_owned()))
+                .map_err(|_| ModuleError::Cases),
+            _ => Err(ModuleError::Cases),
+        }
+    }
+
     fn check_memory(&self, manifest: &Manifest) -> Result<(), ModuleError> {
         let memory = self.memory.ok_or(ModuleError::NoMemory)?;
         let page_bytes = page_bytes(&memory);
@@ -361,7 +404,7 @@ impl<'a> Outline<'a> {
         Err(ModuleError::Memory { found, wanted })
     }
 
-    fn check_exports(&self) -> Result<(), ModuleError> {
+    fn check_exports(&self, manifest: &Manifest) -> Result<(), ModuleError> {
         match self.exports.iter().find(|(name, ..)| *name == "memory") {
             Some((_, ExternalKind::Memory, _)) => {}
             Some((_, kind, _)) => {
@@ -376,6 +419,10 @@ impl<'a> Outline<'a> {
         }
         for function in &FUNCTIONS {
             self.check_function(function)?;
+        }
+        let has_state = self.exports.iter().any(|(name, ..)| *name == "rt_state");
+        if manifest.state.is_some() && !has_state {
+            return Err(ModuleError::MissingExport { name: "rt_state" });
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //!
 //! Compilers don't embed the manifest and leave memories of their own liking. Packing sets the memory to
 //! what the manifest says, in pages of one byte, drops every custom section (names, producers, features),
-//! and puts the manifest into the one that is left.
+//! and puts the manifest into one of its own, and test cases, if there are some, into a second.
 
 use std::borrow::Cow;
 
@@ -30,6 +30,15 @@ pub enum PackError {
 
 /// Makes a module of compiled code and a manifest.
 pub fn pack(wasm: &[u8], manifest: &Manifest) -> Result<Vec<u8>, PackError> {
+    pack_with_cases(wasm, manifest, None)
+}
+
+/// The same with test cases that the module is to carry, as JSON.
+pub fn pack_with_cases(
+    wasm: &[u8],
+    manifest: &Manifest,
+    cases: Option<&str>,
+) -> Result<Vec<u8>, PackError> {
     let outline = Outline::read(wasm)?;
     let given = manifest.sizes.memory_bytes;
     let memory = outline.memory.ok_or(ModuleError::NoMemory)?;
@@ -72,6 +81,12 @@ pub fn pack(wasm: &[u8], manifest: &Manifest) -> Result<Vec<u8>, PackError> {
         name: Cow::Borrowed(retrotap_abi::SECTION),
         data: Cow::Owned(manifest.to_json().into_bytes()),
     });
+    if let Some(cases) = cases {
+        packed.section(&CustomSection {
+            name: Cow::Borrowed(retrotap_abi::CASES_SECTION),
+            data: Cow::Borrowed(cases.as_bytes()),
+        });
+    }
     let packed = packed.finish();
     Module::parse(&packed)?;
     Ok(packed)

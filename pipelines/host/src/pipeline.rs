@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use retrotap_abi::manifest::{Manifest, Record};
+use retrotap_abi::manifest::{GenericField, Manifest, Record};
 
 use crate::bind::{BindCause, BindError, Source, StageSpec, bind};
 use crate::engine::Engine;
@@ -15,12 +15,12 @@ use crate::suggest::suggestion;
 
 /// The stages of one machine. It belongs to one thread at a time.
 pub struct Pipeline {
-    guests: Vec<Guest>,
-    sources: Vec<Source>,
-    records: Records,
+    pub(crate) guests: Vec<Guest>,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) records: Records,
     /// One record on its way from a stage to the next.
-    input: Vec<u8>,
-    t_ns: i64,
+    pub(crate) input: Vec<u8>,
+    pub(crate) t_ns: i64,
 }
 
 /// What became of a frame or a tick.
@@ -81,7 +81,10 @@ impl Pipeline {
             if bound.iter().any(|(_, manifest, _)| manifest.stage == name) {
                 problems.push(&name, BindCause::Twice);
             }
-            let Some(manifest) = problems.unless(&name, effective(&spec)) else {
+            let Some(manifest) = problems.unless(
+                &name,
+                effective(spec.module.manifest(), spec.fields.as_deref()),
+            ) else {
                 continue;
             };
             let earlier: Vec<&Manifest> = bound.iter().map(|(_, manifest, _)| manifest).collect();
@@ -201,7 +204,7 @@ impl Pipeline {
         }
     }
 
-    fn outcome(&mut self, halted: Result<(), (usize, Halt)>) -> Outcome<'_> {
+    pub(crate) fn outcome(&mut self, halted: Result<(), (usize, Halt)>) -> Outcome<'_> {
         if halted.is_err() {
             self.records.clear();
         }
@@ -351,9 +354,11 @@ impl fmt::Debug for Outcome<'_> {
 }
 
 /// A generic stage's manifest with the adapter's fields, any other's as it is.
-fn effective(spec: &StageSpec) -> Result<Manifest, BindCause> {
-    let manifest = spec.module.manifest();
-    match &spec.fields {
+pub(crate) fn effective(
+    manifest: &Manifest,
+    fields: Option<&[GenericField]>,
+) -> Result<Manifest, BindCause> {
+    match fields {
         Some(fields) => Ok(manifest.with_fields(fields)?),
         None if manifest.is_generic() => Ok(manifest.with_fields(&[])?),
         None => Ok(manifest.clone()),

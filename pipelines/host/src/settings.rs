@@ -155,10 +155,12 @@ pub enum SettingError {
 }
 
 /// The configuration block of one stage, and the names of its tables' rows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Config {
     pub(crate) bytes: Vec<u8>,
     row_names: Vec<Vec<String>>,
+    /// Per parameter and per table, whether somebody gave it: a default belongs to its version alone.
+    given: (Vec<bool>, Vec<bool>),
 }
 
 impl Config {
@@ -171,6 +173,10 @@ impl Config {
         let mut config = Self {
             bytes: vec![0; manifest.config_bytes()],
             row_names: vec![Vec::new(); manifest.tables.len()],
+            given: (
+                vec![false; manifest.parameters.len()],
+                vec![false; manifest.tables.len()],
+            ),
         };
         let mut problems = Vec::new();
         for (place, parameter) in manifest.parameters.iter().enumerate() {
@@ -238,6 +244,7 @@ impl Config {
         };
         let number = number_of(&manifest.parameters[place], value)?;
         self.set_number(layout::parameter_offset(place), number);
+        self.given.0[place] = true;
         Ok(())
     }
 
@@ -275,7 +282,59 @@ impl Config {
             }
         }
         self.row_names[place] = table.rows.iter().map(|row| row.name.clone()).collect();
+        self.given.1[place] = true;
         Ok(())
+    }
+
+    /// The parameters that somebody gave, with the units of their manifest.
+    pub(crate) fn params(&self, manifest: &Manifest) -> BTreeMap<String, ParamValue> {
+        let given = manifest.parameters.iter().zip(&self.given.0).enumerate();
+        given
+            .filter(|(_, (_, given))| **given)
+            .map(|(place, (parameter, _))| {
+                let number = self.number(layout::parameter_offset(place));
+                let value = match parameter.choices.get(number as usize) {
+                    Some(choice) => ParamValue::Choice(choice.clone()),
+                    None => ParamValue::Number {
+                        value: number,
+                        unit: parameter.unit.clone(),
+                    },
+                };
+                (parameter.name.clone(), value)
+            })
+            .collect()
+    }
+
+    /// The tables that somebody gave.
+    pub(crate) fn tables(&self, manifest: &Manifest) -> BTreeMap<String, Table> {
+        let given = manifest.tables.iter().zip(&self.given.1).enumerate();
+        given
+            .filter(|(_, (_, given))| **given)
+            .map(|(place, (described, _))| {
+                let (start, columns) = (manifest.table_offset(place), described.columns.len());
+                let cell =
+                    |row, column| self.number(start + layout::cell_offset(row, column, columns));
+                let names = self.row_names[place].iter().enumerate();
+                let rows = names.map(|(row, name)| TableRow {
+                    name: name.clone(),
+                    values: (0..columns).map(|column| cell(row, column)).collect(),
+                });
+                let table = Table {
+                    columns: described
+                        .columns
+                        .iter()
+                        .map(|column| column.name.clone())
+                        .collect(),
+                    rows: rows.collect(),
+                };
+                (described.name.clone(), table)
+            })
+            .collect()
+    }
+
+    fn number(&self, offset: usize) -> f64 {
+        let slot = self.bytes.get(offset..).and_then(<[u8]>::first_chunk);
+        f64::from_le_bytes(slot.copied().unwrap_or_default())
     }
 
     fn set_number(&mut self, offset: usize, number: f64) {

@@ -9,14 +9,13 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::accounts::make_private;
 use crate::config::limits::AUDIT_FILE_BYTES_MAX;
-use crate::time::rfc3339;
+use crate::time::{rfc3339, unix_now_ns};
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -126,10 +125,7 @@ impl Audit {
 
 /// Now, as it stands in the log.
 pub fn now() -> String {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    rfc3339(since.map_or(0, |since| {
-        i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
-    }))
+    rfc3339(unix_now_ns())
 }
 
 #[cfg(test)]

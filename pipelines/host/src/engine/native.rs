@@ -93,6 +93,10 @@ impl Instance for NativeInstance {
         })
     }
 
+    fn ask_state(&mut self) -> Result<Option<i32>, Trap> {
+        Ok(None)
+    }
+
     fn configure(&mut self) -> Result<i32, Trap> {
         self.guarded(|stage| stage.configure())
     }

@@ -63,6 +63,7 @@ struct InterpretedInstance {
     configure: WasmRef,
     process: WasmRef,
     tick: Option<WasmRef>,
+    state: Option<WasmRef>,
 }
 
 // SAFETY: what makes it stay on one thread is the reference counts and the raw pointers of its engine.
@@ -114,8 +115,8 @@ impl InterpretedInstance {
         };
         let [abi, input, config, output] = Question::ALL.map(|question| need(question.export()));
         let questions = [abi?, input?, config?, output?];
-        let (configure, process, tick) =
-            (need("rt_configure")?, need("rt_process")?, find("rt_tick"));
+        let (configure, process) = (need("rt_configure")?, need("rt_process")?);
+        let (tick, state) = (find("rt_tick"), find("rt_state"));
         let module = engine.push_module(module).map_err(refused)?;
         Ok(Self {
             engine,
@@ -126,6 +127,7 @@ impl InterpretedInstance {
             configure,
             process,
             tick,
+            state,
         })
     }
 
@@ -164,6 +166,10 @@ impl Instance for InterpretedInstance {
 
     fn ask(&mut self, question: Question) -> Result<i32, Trap> {
         self.call(self.questions[question as usize], &[])
+    }
+
+    fn ask_state(&mut self) -> Result<Option<i32>, Trap> {
+        self.state.map(|state| self.call(state, &[])).transpose()
     }
 
     fn configure(&mut self) -> Result<i32, Trap> {

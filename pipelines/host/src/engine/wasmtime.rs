@@ -163,6 +163,7 @@ struct CompiledInstance {
     configure: TypedFunc<(), i32>,
     process: TypedFunc<(i32, i64), i32>,
     tick: Option<TypedFunc<i64, i32>>,
+    state: Option<TypedFunc<(), i32>>,
 }
 
 impl CompiledInstance {
@@ -187,8 +188,13 @@ impl CompiledInstance {
             Some(tick) => Some(tick.typed(&store)?),
             None => None,
         };
+        let state = match instance.get_func(&mut store, "rt_state") {
+            Some(state) => Some(state.typed(&store)?),
+            None => None,
+        };
         Ok(Self {
             memory,
+            state,
             questions: [abi?, input?, config?, output?],
             configure: instance.get_typed_func(&mut store, "rt_configure")?,
             process: instance.get_typed_func(&mut store, "rt_process")?,
@@ -218,6 +224,14 @@ impl Instance for CompiledInstance {
         self.questions[question as usize]
             .call(&mut self.store, ())
             .map_err(trap)
+    }
+
+    fn ask_state(&mut self) -> Result<Option<i32>, Trap> {
+        self.begin();
+        let Some(state) = &self.state else {
+            return Ok(None);
+        };
+        state.call(&mut self.store, ()).map(Some).map_err(trap)
     }
 
     fn configure(&mut self) -> Result<i32, Trap> {

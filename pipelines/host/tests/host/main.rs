@@ -8,4 +8,5 @@ mod modules;
 mod running;
 mod settings;
 mod support;
+mod swapping;
 mod wrong_guests;
