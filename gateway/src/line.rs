@@ -26,13 +26,14 @@ mod judge;
 mod live;
 mod oracle;
 mod recording;
+pub mod shadow;
 
 use std::sync::Arc;
 
 use retrotap_adapters::framing::{Event, Framer, FramingError, LineErrors, Received, SkipCause};
 use retrotap_host::{
-    FRAME_TOO_LONG, Pipeline, REQUIRED_FIELD_ABSENT, RecordRef, SettingError, Strike, Value,
-    Verdict,
+    BindError, FRAME_TOO_LONG, Pipeline, REQUIRED_FIELD_ABSENT, RecordRef, SettingError, Strike,
+    Value, Verdict,
 };
 
 use crate::cell::separation::Cause;
@@ -42,10 +43,10 @@ use crate::spool::Fields;
 use crate::words::{Chunk, ClockState, RawFrame, Record, Stamp};
 
 pub use hands::{Hands, Writes};
-pub use inputs::{Input, InputError, Parameter, adapter_of, table_used};
+pub use inputs::{Input, InputError, Parameter, Swap, adapter_of, table_used};
 use judge::Judge;
 pub use judge::{GATEWAY_MODULE, Judged, SEPARATION_STATE, manifest_json};
-pub use live::{Live, run, supervise};
+pub use live::{Asked, Live, Probation, Returned, Swapped, run, supervise};
 pub use oracle::Oracle;
 pub use recording::Recording;
 
@@ -70,6 +71,17 @@ pub enum ApplyError {
     /// Rules for a robot whose pipeline says nothing of separation.
     #[error("no stage of this pipeline has a record `separation`: a cell can't watch this machine")]
     NoSeparation,
+    /// Another version doesn't fit: all reasons.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Swap(Vec<BindError>),
+    /// Another version was put in that isn't here.
+    #[error("{module} with SHA-256 {sha256} is not here")]
+    NoModule {
+        /// The module.
+        module: String,
+        /// Its hash.
+        sha256: String,
+    },
 }
 
 /// A frame with its place on the line.
@@ -111,6 +123,8 @@ pub struct Line {
     framers: Vec<Framer>,
     pipeline: Pipeline,
     publish: Vec<Published>,
+    /// Names of the records that leave, whichever version of a stage makes them.
+    publish_names: Vec<String>,
     obstacles_stage: Option<String>,
     judge: Option<Judge>,
     stale_after_ns: u64,
@@ -150,6 +164,7 @@ impl Line {
             framers,
             rejections: rejection_names(&assembled.pipeline),
             publish: published(&assembled.pipeline, &assembled.publish),
+            publish_names: assembled.publish,
             pipeline: assembled.pipeline,
             obstacles_stage: assembled.obstacles_stage,
             judge: None,
@@ -167,6 +182,11 @@ impl Line {
     /// The stage that was put aside for misbehaving, if one was: nothing leaves the line then.
     pub fn set_aside(&self) -> Option<&str> {
         self.pipeline.set_aside()
+    }
+
+    /// How a stage misbehaved last, if it did since it was put in.
+    pub fn last_strike(&self, stage: &str) -> Option<Strike> {
+        self.pipeline.last_strike(stage)
     }
 
     /// How old the last frame may be before the line counts as silent, in nanoseconds.
@@ -334,6 +354,7 @@ impl Line {
             Input::Parameter(Parameter { stage, name, value }) => {
                 self.pipeline.set_param(stage, name, value)?;
             }
+            Input::Module(swap) => self.swap(swap)?,
             Input::Rules(rules) => match &mut self.judge {
                 Some(judge) => judge.rule(rules.clone()),
                 None => {
@@ -350,6 +371,24 @@ impl Line {
         }
         let (_, mut way) = self.way();
         way.evaluate(at, sink);
+        Ok(())
+    }
+
+    fn swap(&mut self, swap: &Swap) -> Result<(), ApplyError> {
+        let next = swap.ready().ok_or_else(|| ApplyError::NoModule {
+            module: swap.module.clone(),
+            sha256: swap.sha256.clone(),
+        })?;
+        if let Some(judge) = &self.judge
+            && !judge.can_follow(&self.pipeline, next.manifest())
+        {
+            return Err(ApplyError::NoSeparation);
+        }
+        self.pipeline.swap(next).map_err(ApplyError::Swap)?;
+        self.publish = published(&self.pipeline, &self.publish_names);
+        if let Some(judge) = &mut self.judge {
+            judge.follow(&self.pipeline);
+        }
         Ok(())
     }
 }
@@ -516,7 +555,7 @@ fn strike_name(strike: Strike) -> &'static str {
 
 /// Every way in which a frame can be refused, as `stage/reason`, known before the first one is.
 fn rejection_names(pipeline: &Pipeline) -> Vec<String> {
-    let of_host = [FRAME_TOO_LONG, REQUIRED_FIELD_ABSENT];
+    let of_host = [FRAME_TOO_LONG, REQUIRED_FIELD_ABSENT, OTHER_REASON];
     let mut names = Vec::new();
     for manifest in pipeline.manifests() {
         let own = manifest.reasons.iter().map(|reason| reason.name.as_str());
@@ -529,13 +568,18 @@ fn rejection_names(pipeline: &Pipeline) -> Vec<String> {
     names
 }
 
+/// A reason that only a later version of a stage has: counters are named when a line begins.
+const OTHER_REASON: &str = "other_reason";
+
 fn count_rejection(gauge: &Gauge, names: &[String], stage: &str, reason: &str) {
-    let index = names.iter().position(|name| {
-        name.strip_prefix(stage)
-            .and_then(|rest| rest.strip_prefix('/'))
-            == Some(reason)
-    });
-    if let Some(index) = index {
+    let index = |reason: &str| {
+        names.iter().position(|name| {
+            name.strip_prefix(stage)
+                .and_then(|rest| rest.strip_prefix('/'))
+                == Some(reason)
+        })
+    };
+    if let Some(index) = index(reason).or_else(|| index(OTHER_REASON)) {
         gauge.rejected().add(index, 1);
     }
 }

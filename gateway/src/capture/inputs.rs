@@ -26,6 +26,8 @@ pub enum InputKind {
     Obstacles,
     /// A parameter of a stage was set: `{"stage":…,"name":…,"value":…}`.
     Parameter,
+    /// Another version of a stage took its place: `{"stage":…,"module":…,"sha256":…}`.
+    Module,
     /// The rules of the machine's cell: `data` is the gateway's `Rules`.
     Rules,
     /// The gateway took longer than it may: `data` is how long, in seconds.
@@ -45,6 +47,7 @@ impl InputKind {
             Self::Start => "start",
             Self::Obstacles => "obstacles",
             Self::Parameter => "parameter",
+            Self::Module => "module",
             Self::Rules => "rules",
             Self::Late => "late",
             Self::Tick => "tick",

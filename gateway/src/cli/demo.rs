@@ -13,12 +13,12 @@ use tokio_util::sync::CancellationToken;
 use super::gateway::{self, Gateway, MachinePlan, Plan};
 use super::signals;
 use crate::cell::separation::State;
-use crate::config::Spool;
 use crate::config::cell::{
     Action, Cell, Pose, Robot, RobotSpeed, Rule, Separation, SerialPermit, Source, SourceWay,
     Stopping,
 };
 use crate::config::limits::BATCH_LINGER;
+use crate::config::{Modules, Spool};
 use crate::demo_broker;
 use crate::modules::assemble::Params;
 use crate::modules::catalog::Catalog;
@@ -114,6 +114,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         // The demo has none: everything is made up.
         shown_settings: serde_json::json!({}),
         spool: Spool::at(folder.path().join("spool")),
+        modules: Modules::at(folder.path().join("modules")),
         catalog: Catalog::default(),
         record_dir: args.record.clone(),
         oracle_dir: None,

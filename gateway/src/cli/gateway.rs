@@ -19,7 +19,9 @@ use crate::capture::{Input as Captured, InputKind, ModuleUsed, PortLabel, Start,
 use crate::cell::obstacles::Snapshot;
 use crate::config;
 use crate::config::cell::{Cell, SourceWay};
-use crate::config::limits::{CELL_REQUESTS_MAX, HEARD_PENDING_MAX, INPUTS_PENDING_MAX};
+use crate::config::limits::{
+    CELL_REQUESTS_MAX, HEARD_PENDING_MAX, INPUTS_PENDING_MAX, MODULE_REQUESTS_MAX,
+};
 use crate::gauge::Gauge;
 use crate::line::{
     GATEWAY_MODULE, Input, Line, Live, Oracle, Parameter, Recording, manifest_json, supervise,
@@ -39,6 +41,7 @@ use crate::words::LineState;
 
 use super::actions::Actions;
 use super::cells::{Cells, HearError};
+use super::modules::{Modules, Parts};
 use super::{robots, scenes};
 
 /// What is to run.
@@ -64,6 +67,8 @@ pub struct Plan {
     pub spool: config::Spool,
     /// Where adapters and stages come from.
     pub catalog: Catalog,
+    /// Modules that change while lines run.
+    pub modules: config::Modules,
     /// A folder for a capture of each machine, if they are to be recorded.
     pub record_dir: Option<PathBuf>,
     /// A folder for what tests hold the far end against; none outside tests.
@@ -142,13 +147,29 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
     let clock = LineClock::start();
     let cells = Arc::new(Cells::new(plan.cells.clone(), clock, plan.simulated));
 
+    let parts = Parts {
+        engine: engine.clone(),
+        catalog: plan.catalog.clone(),
+        trust: plan.modules.trust,
+        cells: plan.cells.clone(),
+        clock,
+        board: board.clone(),
+        access: page.as_ref().map(|(_, access)| Arc::clone(access)),
+    };
+    let mut modules = Modules::open(&plan.modules.path, parts)?;
+    let mut on_probation = Vec::new();
+
     let (mut lines, mut pulses) = (Vec::new(), Vec::new());
     let mut scenes = scenes::of(&plan.cells);
     let mut tasks = Vec::new();
     let mut shown = Vec::new();
     let mut refused = Vec::new();
     for machine in plan.machines {
-        let loaded = match load(&engine, &plan.catalog, &machine, &plan.cells) {
+        let loaded = modules.beginning(&machine).and_then(|beginning| {
+            let loaded = load(&engine, &beginning.catalog, &machine, &plan.cells)?;
+            Ok((loaded, beginning))
+        });
+        let (loaded, mut modules_begin) = match loaded {
             Ok(loaded) => loaded,
             // One machine's module must not keep the others from running.
             Err(error) => {
@@ -201,11 +222,18 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
                     .with_context(|| format!("the oracle can't write into {}", folder.display()))?,
             ),
         };
+        let catalog = modules_begin.catalog.clone();
+        let probation = modules_begin.probation.take();
+        let (asked, waits) = modules.line_begins(machine.clone(), adapter.clone(), modules_begin);
+        on_probation.extend(waits);
         let live = Live {
             machine: Arc::clone(&machine.id),
             ports: machine.ports,
             serial: assembled.serial,
             inputs: receiver,
+            asked,
+            probation,
+            tap: None,
             intake: spool.intake(&machine.id),
             send_frames: machine.send_frames,
             beginning,
@@ -215,19 +243,17 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
             oracle,
             clock,
         };
-        let make = maker(
-            assembled,
-            gauge.clone(),
-            &engine,
-            &plan.catalog,
-            adapter,
-            params,
-        )?;
+        let make = maker(assembled, gauge.clone(), &engine, &catalog, adapter, params)?;
         lines.push(supervise(live, make, gauge, stop_lines.clone())?);
     }
 
     if lines.is_empty() {
         bail!("no machine can run:\n{}", refused.join("\n"));
+    }
+
+    let modules = Arc::new(modules);
+    for waits in on_probation {
+        modules.watch(waits);
     }
 
     let gauges: BTreeMap<Arc<str>, Gauge> = shown
@@ -293,6 +319,9 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
         let (asked, requests) = mpsc::channel(CELL_REQUESTS_MAX);
         let answer = page::answer_for(Arc::clone(&cells), requests, stop_rest.clone());
         tasks.push(tokio::spawn(answer));
+        let (modules_asked, requests) = mpsc::channel(MODULE_REQUESTS_MAX);
+        let answer = page::answer_modules(Arc::clone(&modules), requests, stop_rest.clone());
+        tasks.push(tokio::spawn(answer));
         let handed = web::Handed {
             state: seen.clone(),
             history: Arc::new(spool.clone()),
@@ -300,6 +329,7 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
             settings: RecordText::new(plan.shown_settings.to_string().into()),
             scenes: Arc::new(scenes),
             cells: asked,
+            modules: modules_asked,
             access,
         };
         let served = web::serve(door, handed, stop_rest.clone());

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cells::{Cells, HearError};
 use super::gateway::alarm_of;
+use super::modules::Modules;
 use crate::cell::source::SourceError;
 use crate::config::cell::SourceWay;
 use crate::config::limits::EVENTS_DEFAULT;
@@ -19,6 +20,7 @@ use crate::spool::{Bounds, Health, Spool};
 use crate::time::{parse_rfc3339, rfc3339};
 use crate::web::cells::{CellRequest, Refusal};
 use crate::web::history::{Asked, History, Past};
+use crate::web::modules::ModuleRequest;
 use crate::web::status::RecordText;
 use crate::web::{Access, Door, Event, Journal, Listen, Status};
 
@@ -98,6 +100,46 @@ pub(super) async fn answer_for(
             }
             None => return,
         }
+    }
+}
+
+/// Does what clients of the API ask of modules, each on its own: one machine's compiling is no reason for
+/// another to wait.
+pub(super) async fn answer_modules(
+    modules: Arc<Modules>,
+    mut requests: mpsc::Receiver<ModuleRequest>,
+    stop: CancellationToken,
+) {
+    loop {
+        let request = tokio::select! {
+            request = requests.recv() => request,
+            () = stop.cancelled() => return,
+        };
+        let Some(request) = request else { return };
+        let modules = Arc::clone(&modules);
+        tokio::spawn(async move {
+            // Who asked may have gone.
+            match request {
+                ModuleRequest::List { machine, answer } => {
+                    let _ = answer.send(modules.list(&machine).await);
+                }
+                ModuleRequest::Deploy {
+                    place,
+                    bytes,
+                    sha256,
+                    shadow,
+                    answer,
+                } => {
+                    let _ = answer.send(modules.deploy(place, bytes, sha256, shadow).await);
+                }
+                ModuleRequest::Promote { place, answer } => {
+                    let _ = answer.send(modules.promote(place).await);
+                }
+                ModuleRequest::RollBack { place, answer } => {
+                    let _ = answer.send(modules.roll_back(place).await);
+                }
+            }
+        });
     }
 }
 

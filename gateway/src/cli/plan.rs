@@ -124,6 +124,7 @@ pub fn plan(
         shown_settings: config::show::json(settings),
         spool: settings.spool.clone(),
         catalog,
+        modules: settings.modules.clone(),
         record_dir,
         oracle_dir,
     })

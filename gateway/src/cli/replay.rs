@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
+use retrotap_host::{Engine, Successor};
 
 use crate::capture::{InputKind, Item, Start};
 use crate::cell::obstacles::Snapshot;
-use crate::line::{Input, Line, Output, Parameter, adapter_of};
-use crate::modules::assemble::{Params, assemble, hex};
-use crate::modules::catalog::Catalog;
+use crate::line::{Input, Line, Output, Parameter, Swap, adapter_of};
+use crate::modules::assemble::{Params, assemble, fields_of, hex};
+use crate::modules::catalog::{Catalog, LoadedAdapter};
 use crate::port::replay::{Replay, Speed};
 use crate::spool::Numbering;
 use crate::words::{ClockState, Identity, Stamp};
@@ -87,6 +88,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         None => Replay::open(&args.capture, speed)?,
     };
 
+    let engine = catalog.engine()?;
     // What stands before the first byte is what the line began with.
     let mut params = Params::new();
     let mut early = Vec::new();
@@ -108,7 +110,10 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             Some(Input::Parameter(Parameter { stage, name, value })) => {
                 params.entry(stage).or_default().insert(name, value);
             }
-            Some(other) => early.push((other, captured.line_ns)),
+            Some(mut other) => {
+                ready(&mut other, &engine, &catalog, &adapter)?;
+                early.push((other, captured.line_ns));
+            }
             None => {}
         }
         item = recording.next_item().await?;
@@ -120,7 +125,6 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         early.insert(0, (Input::Obstacles(snapshot.into()), 0));
     }
 
-    let engine = catalog.engine()?;
     let assembled = assemble(&engine, &catalog, &adapter, &params)?;
     let gauge = Line::gauge_for(&assembled);
     let mut line = Line::new(assembled, gauge.clone())?;
@@ -147,7 +151,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
                 let at = recording.stamp(captured);
                 if captured.kind == InputKind::Reset {
                     line.disconnected(at, &mut |output| printer.take(output));
-                } else if let Some(input) = Input::from_captured(captured)? {
+                } else if let Some(mut input) = Input::from_captured(captured)? {
+                    ready(&mut input, &engine, &catalog, &adapter)?;
                     line.apply(&input, at, &mut |output| printer.take(output))?;
                 }
             }
@@ -175,6 +180,29 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// A module that took another's place while it was recorded takes it again: it must be among the stages
+/// that there are, whichever file it is in.
+fn ready(
+    input: &mut Input,
+    engine: &Engine,
+    catalog: &Catalog,
+    adapter: &LoadedAdapter,
+) -> anyhow::Result<()> {
+    let Input::Module(swap) = input else {
+        return Ok(());
+    };
+    let module = catalog.by_hash(&swap.sha256).with_context(|| {
+        format!(
+            "{} with SHA-256 {} took its place while this was recorded; name a folder with it by \
+             --stage-dir, such as `files` in the gateway's `modules.path`",
+            swap.module, swap.sha256
+        )
+    })?;
+    let fields = fields_of(adapter, &swap.stage);
+    *swap = Swap::to(Successor::new(engine, &module, fields.as_deref())?);
+    Ok(())
 }
 
 /// The same bytes need the same modules: where the capture was made with others, that is said.

@@ -32,6 +32,45 @@ pub const MODULE_BYTES_MAX: u64 = 1024 * 1024;
 /// Calls of the test cases that a module carries. Each may take the time budget of 10 ms.
 pub const CASE_STEPS_MAX: usize = 1000;
 
+/// Versions of a stage that can be gone back to, and their files: of 40 kB on average, 600 kB.
+pub const MODULE_VERSIONS_KEPT: usize = 16;
+
+/// What happened to a stage's module, as it is shown; the audit log has all of it.
+pub const MODULE_CHANGES_KEPT: usize = 64;
+
+/// Which versions run: 256 machines of 4 stages with all that is kept of them.
+pub const STAGES_FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// How long a module is on probation: at a KR C2's pace it is called some thirty thousand times.
+pub const PROBATION: Duration = Duration::from_secs(300);
+
+/// Requests about modules that nobody has begun with: each may hold a module of a megabyte.
+pub const MODULE_REQUESTS_MAX: usize = 4;
+
+/// Questions about its modules that a line hasn't answered yet: one is asked at a time.
+pub const LINE_ASKED_MAX: usize = 4;
+
+/// How long a line may take to put in another version. It does so after the frame that it is at.
+pub const SWAP_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a client waits for an answer about modules: compiling one of a megabyte takes a Pi seconds.
+pub const MODULE_ANSWERS_WITHIN: Duration = Duration::from_secs(60);
+
+/// The shortest shadow run that says something.
+pub const SHADOW_MIN: Duration = Duration::from_secs(1);
+
+/// The longest: a working day.
+pub const SHADOW_MAX: Duration = Duration::from_secs(8 * 3600);
+
+/// Frames and inputs on their way to a shadow run: 1.6 s at 115200 baud.
+pub const SHADOW_ITEMS_MAX: usize = 2048;
+
+/// Fields that a shadow run compares: 32 of 16 records.
+pub const SHADOW_FIELDS_MAX: usize = 512;
+
+/// How often a shadow run says what it has found.
+pub const SHADOW_LOOK_EVERY: Duration = Duration::from_millis(200);
+
 /// Keys whose modules are taken: a plant, its integrator, a few makers.
 pub const TRUSTED_KEYS_MAX: usize = 16;
 

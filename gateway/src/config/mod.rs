@@ -123,6 +123,20 @@ pub struct Modules {
     pub trust: Trust,
 }
 
+impl Modules {
+    /// The defaults, in that folder: modules run that nobody signed.
+    pub fn at(path: PathBuf) -> Self {
+        Self {
+            path,
+            folder: None,
+            trust: Trust {
+                keys: Vec::new(),
+                allow_unsigned: true,
+            },
+        }
+    }
+}
+
 /// Where what was taken is kept, and how much of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spool {

@@ -1,11 +1,12 @@
 //! What a line's decisions depend on besides bytes, and how that stands in a capture.
 
-use retrotap_host::{ParamValue, Table, TableRow};
+use retrotap_host::{ParamValue, Successor, Table, TableRow};
 use serde::{Deserialize, Serialize};
 
 use crate::capture::{Input as Captured, InputKind, Start, TableUsed};
 use crate::cell::obstacles::{Room, SnapshotError};
 use crate::cell::separation::Rules;
+use crate::modules::assemble::hex;
 use crate::modules::catalog::LoadedAdapter;
 
 /// The adapter with the tables that a line began with.
@@ -43,6 +44,8 @@ pub enum Input {
     Obstacles(Room),
     /// A parameter of a stage.
     Parameter(Parameter),
+    /// Another version of a stage takes its place.
+    Module(Swap),
     /// The rules by which the robot's separation becomes a state.
     Rules(Rules),
     /// The gateway took longer than the rules allow: so many seconds.
@@ -62,6 +65,44 @@ pub struct Parameter {
     /// Its value: a number, a number with its unit, or the name of a choice.
     #[serde(with = "written")]
     pub value: ParamValue,
+}
+
+/// Another version of a stage: which one, and the module itself once it has been made ready.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Swap {
+    /// The stage's name.
+    pub stage: String,
+    /// The module, as `name@1.0.0`.
+    pub module: String,
+    /// SHA-256 of its file, in hexadecimal digits.
+    pub sha256: String,
+    /// What is put in; a capture has it not.
+    #[serde(skip)]
+    ready: Option<Successor>,
+}
+
+impl Swap {
+    /// The swap to a module that is ready.
+    pub fn to(next: Successor) -> Self {
+        let module = next.module();
+        Self {
+            stage: next.stage().to_owned(),
+            module: module.id().to_owned(),
+            sha256: hex(module.sha256()),
+            ready: Some(next),
+        }
+    }
+
+    pub(super) fn ready(&self) -> Option<&Successor> {
+        self.ready.as_ref()
+    }
+}
+
+impl PartialEq for Swap {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.stage, &self.sha256) == (&other.stage, &other.sha256)
+    }
 }
 
 /// A parameter's value in JSON: `1.5`, `{"value":110,"unit":"deg/s"}` or `"sign_magnitude"`.
@@ -122,7 +163,7 @@ impl Input {
     pub(super) fn lasts(&self) -> bool {
         matches!(
             self,
-            Self::Obstacles(_) | Self::Parameter(_) | Self::Rules(_)
+            Self::Obstacles(_) | Self::Parameter(_) | Self::Module(_) | Self::Rules(_)
         )
     }
 
@@ -133,6 +174,7 @@ impl Input {
             (Self::Parameter(this), Self::Parameter(other)) => {
                 (&this.stage, &this.name) == (&other.stage, &other.name)
             }
+            (Self::Module(this), Self::Module(other)) => this.stage == other.stage,
             _ => false,
         }
     }
@@ -146,6 +188,7 @@ impl Input {
         match self {
             Self::Obstacles(snapshot) => Captured::new(line_ns, InputKind::Obstacles, snapshot),
             Self::Parameter(parameter) => Captured::new(line_ns, InputKind::Parameter, parameter),
+            Self::Module(swap) => Captured::new(line_ns, InputKind::Module, swap),
             Self::Rules(rules) => Captured::new(line_ns, InputKind::Rules, rules),
             Self::Late(seconds) => Captured::new(line_ns, InputKind::Late, seconds),
             Self::Tick => Captured::new(line_ns, InputKind::Tick, &()),
@@ -166,6 +209,7 @@ impl Input {
         Ok(Some(match captured.kind {
             InputKind::Obstacles => Self::Obstacles(Room::parse(data)?),
             InputKind::Parameter => Self::Parameter(serde_json::from_str(data).map_err(json)?),
+            InputKind::Module => Self::Module(serde_json::from_str(data).map_err(json)?),
             InputKind::Rules => Self::Rules(serde_json::from_str(data).map_err(json)?),
             InputKind::Late => Self::Late(serde_json::from_str(data).map_err(json)?),
             InputKind::Tick => Self::Tick,

@@ -108,6 +108,23 @@ impl Judge {
         })
     }
 
+    /// Whether there would still be a separation with another version of a stage.
+    pub fn can_follow(&self, pipeline: &Pipeline, next: &Manifest) -> bool {
+        let others = pipeline
+            .manifests()
+            .filter(|known| known.stage != next.stage);
+        let mut records = others.chain([next]).flat_map(|known| &known.records);
+        records.any(|record| record.record == SEPARATION)
+    }
+
+    /// Takes the word of whichever module says it from now on.
+    pub fn follow(&mut self, pipeline: &Pipeline) {
+        let mut schema = pipeline.schema();
+        if let Some(kind) = schema.find(|kind| kind.record.record == SEPARATION) {
+            kind.module.clone_into(&mut self.module);
+        }
+    }
+
     /// Other rules from now on.
     pub fn rule(&mut self, rules: Rules) {
         self.rules = rules;

@@ -9,11 +9,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use retrotap_adapters::framing::SerialSettings;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{Hands, Input, Line, Oracle, Output, Recording};
+use super::shadow::Tap;
+use super::{ApplyError, Hands, Input, Line, Oracle, Output, Recording, Swap};
 use crate::capture::{Input as Captured, InputKind};
 use crate::config::limits::{
     CLOCK_ASKED_EVERY_NS, LINE_RESTART_PAUSE_MAX, LINE_RESTART_PAUSE_MIN, LINE_TURN_EVERY,
@@ -37,6 +38,12 @@ pub struct Live {
     pub serial: SerialSettings,
     /// Changes from outside; the line lives on when nobody is left to send any.
     pub inputs: mpsc::Receiver<Input>,
+    /// What is asked of it about its modules.
+    pub asked: mpsc::Receiver<Asked>,
+    /// A module that has yet to show that it behaves.
+    pub probation: Option<Probation>,
+    /// Whoever computes beside it what it computes.
+    pub tap: Option<Tap>,
     /// Where frames and records go.
     pub intake: Intake,
     /// Whether raw frames leave as well.
@@ -54,6 +61,51 @@ pub struct Live {
     pub oracle: Option<Oracle>,
     /// The line's time.
     pub clock: LineClock,
+}
+
+/// What a line is asked about its modules.
+#[derive(Debug)]
+pub enum Asked {
+    /// Put another version in between two frames.
+    Swap {
+        /// Which.
+        to: Swap,
+        /// What becomes of it if it misbehaves; `None`: what becomes of any module.
+        probation: Option<Probation>,
+        /// What came of it.
+        answer: oneshot::Sender<Result<Swapped, ApplyError>>,
+    },
+    /// Let somebody see all that comes in from now on.
+    Watch(Tap),
+}
+
+/// A version was put in.
+#[derive(Debug, Clone, Copy)]
+pub struct Swapped {
+    /// When.
+    pub at: Stamp,
+    /// The last frame that the version before it saw.
+    pub frame: u64,
+}
+
+/// A module that is taken back if it is put aside for its strikes before its time is over.
+#[derive(Debug)]
+pub struct Probation {
+    /// Until when, in line time.
+    pub until_ns: u64,
+    /// What ran before.
+    pub back: Swap,
+    /// Told if it is taken back; dropped if its time is over.
+    pub fate: oneshot::Sender<Returned>,
+}
+
+/// A module was taken back.
+#[derive(Debug, Clone)]
+pub struct Returned {
+    /// When.
+    pub at: Stamp,
+    /// What it did.
+    pub why: String,
 }
 
 /// Gives the line a thread, and begins it again, with more and more patience, when it panics. `make`
@@ -131,12 +183,12 @@ pub async fn run(line: &mut Line, live: &mut Live, shutdown: &CancellationToken)
         })
         .collect();
     let mut watch = Watch::new(line, clock);
-    let mut inputs_open = true;
+    let (mut inputs_open, mut asked_open) = (true, true);
     for input in &live.beginning {
         send(live, clock.now(), watch.clock_state, input);
     }
     for input in live.first.clone() {
-        apply(line, live, &input, &watch);
+        take(line, live, &input, &watch);
     }
 
     loop {
@@ -170,8 +222,12 @@ pub async fn run(line: &mut Line, live: &mut Live, shutdown: &CancellationToken)
                 }
             },
             input = live.inputs.recv(), if inputs_open => match input {
-                Some(input) => apply(line, live, &input, &watch),
+                Some(input) => take(line, live, &input, &watch),
                 None => inputs_open = false,
+            },
+            asked = live.asked.recv(), if asked_open => match asked {
+                Some(asked) => answer(line, live, asked, &watch),
+                None => asked_open = false,
             },
             () = sleep_until(wake) => {
                 let due_ns = line.judge_due_ns();
@@ -201,6 +257,7 @@ pub async fn run(line: &mut Line, live: &mut Live, shutdown: &CancellationToken)
             }
         }
         live.hands.act(clock.now().line_ns);
+        look_after(line, live, &watch);
         watch.look(line, &live.machine);
     }
 }
@@ -219,7 +276,7 @@ fn check_latency(line: &mut Line, live: &mut Live, watch: &mut Watch, since_ns: 
         .is_some_and(|late_ns| now_ns < late_ns + TICK_NS);
     if took_ns > latency_max_ns && !said {
         watch.late_ns = Some(now_ns);
-        apply(line, live, &Input::Late(took_ns as f64 / 1e9), watch);
+        take(line, live, &Input::Late(took_ns as f64 / 1e9), watch);
     }
 }
 
@@ -234,11 +291,15 @@ fn hand_over<'a>(live: &'a mut Live, watch: &'a Watch) -> impl FnMut(Output<'_>)
                 live.hands.judged(state, at_ns, live.clock.now().line_ns);
                 judged.to_record(clock)
             }
-            Output::Frame(frame) if live.send_frames => {
-                live.intake.frame(frame.to_raw(clock));
+            Output::Frame(frame) => {
+                if live.send_frames {
+                    live.intake.frame(frame.to_raw(clock));
+                }
+                if let Some(tap) = &live.tap {
+                    tap.frame(&frame);
+                }
                 None
             }
-            Output::Frame(_) => None,
             Output::Record(record) => Some(record.to_record(clock)),
         };
         let Some(record) = record else { return };
@@ -251,12 +312,85 @@ fn hand_over<'a>(live: &'a mut Live, watch: &'a Watch) -> impl FnMut(Output<'_>)
     }
 }
 
-fn apply(line: &mut Line, live: &mut Live, input: &Input, watch: &Watch) {
-    let at = live.clock.now();
-    let applied = line.apply(input, at, &mut hand_over(live, watch));
-    if let Err(error) = applied {
+/// Applies an input that nobody waits for.
+fn take(line: &mut Line, live: &mut Live, input: &Input, watch: &Watch) {
+    if let Err(error) = apply(line, live, input, watch) {
         tracing::warn!(machine = %live.machine, %error, "an input was refused; nothing changed");
+    }
+}
+
+/// Does what somebody asks, between two frames.
+fn answer(line: &mut Line, live: &mut Live, asked: Asked, watch: &Watch) {
+    match asked {
+        Asked::Swap {
+            to,
+            probation,
+            answer,
+        } => {
+            let frame = watch.gauge.frames();
+            let swapped = apply(line, live, &Input::Module(to), watch);
+            if swapped.is_ok() {
+                // What was on probation before isn't there any more.
+                live.probation = probation;
+            }
+            // Who asked may have gone.
+            let _ = answer.send(swapped.map(|at| Swapped { at, frame }));
+        }
+        Asked::Watch(tap) => {
+            let at = live.clock.now();
+            for input in &live.first {
+                tap.input(input, at);
+            }
+            live.tap = Some(tap);
+        }
+    }
+}
+
+/// Takes back a module that was put aside while on probation, and lets go what is over.
+fn look_after(line: &mut Line, live: &mut Live, watch: &Watch) {
+    if live.tap.as_ref().is_some_and(Tap::is_over) {
+        live.tap = None;
+    }
+    let Some(probation) = &live.probation else {
         return;
+    };
+    let stage = &probation.back.stage;
+    if line.set_aside() != Some(stage.as_str()) {
+        if live.clock.now().line_ns >= probation.until_ns {
+            live.probation = None;
+        }
+        return;
+    }
+    let why = match line.last_strike(stage) {
+        Some(strike) => strike.to_string(),
+        None => "it was put aside".to_owned(),
+    };
+    let Some(Probation { back, fate, .. }) = live.probation.take() else {
+        return;
+    };
+    let (stage, module) = (back.stage.clone(), back.module.clone());
+    tracing::error!(machine = %live.machine, stage, why, "a module misbehaved; {module} runs again");
+    match apply(line, live, &Input::Module(back), watch) {
+        Ok(at) => {
+            // Who deployed it may have gone.
+            let _ = fate.send(Returned { at, why });
+        }
+        Err(error) => {
+            tracing::error!(machine = %live.machine, %error, "it can't be put in");
+        }
+    }
+}
+
+fn apply(
+    line: &mut Line,
+    live: &mut Live,
+    input: &Input,
+    watch: &Watch,
+) -> Result<Stamp, ApplyError> {
+    let at = live.clock.now();
+    line.apply(input, at, &mut hand_over(live, watch))?;
+    if let Some(tap) = &live.tap {
+        tap.input(input, at);
     }
     // A line that begins again begins with it.
     live.first.retain(|known| !input.replaces(known));
@@ -267,6 +401,7 @@ fn apply(line: &mut Line, live: &mut Live, input: &Input, watch: &Watch) {
         Ok(captured) => note(live, at, watch.clock_state, captured),
         Err(error) => tracing::warn!(machine = %live.machine, %error, "not written down"),
     }
+    Ok(at)
 }
 
 /// What decisions depend on besides bytes goes where frames go: into the capture and to the lake.

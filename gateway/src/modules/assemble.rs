@@ -210,6 +210,13 @@ pub fn host_value(value: &Written) -> ParamValue {
     }
 }
 
+/// The fields that an adapter gives a generic stage; none for any other.
+pub fn fields_of(adapter: &LoadedAdapter, stage: &str) -> Option<Vec<GenericField>> {
+    let mut stages = adapter.adapter.pipeline.iter();
+    let fields = &stages.find(|known| known.stage == stage)?.fields;
+    (!fields.is_empty()).then(|| fields.iter().map(generic_field).collect())
+}
+
 fn generic_field(field: &FieldUse) -> GenericField {
     GenericField {
         name: field.name.clone(),

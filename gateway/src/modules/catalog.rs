@@ -14,6 +14,7 @@ use retrotap_adapters::yaml::Problem;
 use retrotap_host::{Engine, EngineError, Module, ModuleError, Table, TableRow, WasmtimeOptions};
 use rust_embed::RustEmbed;
 
+use super::assemble::hex;
 use super::signature::{Trust, Untrusted};
 use crate::config::limits::{ADAPTER_FILE_BYTES_MAX, MODULE_BYTES_MAX};
 use crate::time::unix_now_ns;
@@ -228,6 +229,23 @@ impl Catalog {
                 name: name.to_owned(),
                 source,
             })
+    }
+
+    /// The module with that hash, if there is one, whatever its file is called.
+    pub fn by_hash(&self, sha256: &str) -> Option<Arc<Module>> {
+        let chosen = self.chosen.values().cloned();
+        let others = self.stage_names().into_iter().filter_map(|name| {
+            // A file that is none is not the one that is looked for.
+            self.module(&name).ok()
+        });
+        let shipped = ShippedModules::iter().filter_map(|path| {
+            let file = ShippedModules::get(&path)?;
+            Module::parse(&file.data).ok().map(Arc::new)
+        });
+        chosen
+            .chain(others)
+            .chain(shipped)
+            .find(|module| hex(module.sha256()) == sha256)
     }
 
     /// A module's bytes, if they are signed as they have to be.

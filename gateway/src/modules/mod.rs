@@ -7,4 +7,6 @@
 pub mod assemble;
 pub mod cases;
 pub mod catalog;
+pub mod checks;
 pub mod signature;
+pub mod store;

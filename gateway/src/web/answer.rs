@@ -73,56 +73,59 @@ pub async fn body<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
 ///
 /// It says that it isn't JSON, is too large, comes too slowly, or isn't UTF-8.
 pub async fn text(request: Request) -> Result<String, Problem> {
+    let bytes = bytes(request, "application/json", REQUEST_BYTES_MAX).await?;
+    String::from_utf8(bytes.to_vec())
+        .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "The body is not UTF-8."))
+}
+
+/// A body that says to be of that type, all of it, and in time.
+///
+/// # Errors
+///
+/// It doesn't say so, is too large, or comes too slowly.
+pub async fn bytes(request: Request, kind: &str, bytes_max: usize) -> Result<Bytes, Problem> {
     // A form of a stranger's page can send other types to here, but not this one.
-    if !is_json(request.headers()) {
+    if !is_of(kind, request.headers()) {
         return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "The body has to be JSON, and to say so: Content-Type: application/json.",
+            format!("The body has to say what it is: Content-Type: {kind}."),
         ));
     }
     let too_large = || {
         Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
-            format!("The body has more than {REQUEST_BYTES_MAX} bytes."),
+            format!("The body has more than {bytes_max} bytes."),
         )
     };
     let declared = request
         .headers()
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if declared.is_some_and(|bytes| bytes > REQUEST_BYTES_MAX) {
+    if declared.is_some_and(|bytes| bytes > bytes_max) {
         return Err(too_large());
     }
     let whole = tokio::time::timeout(REQUEST_BODY_WITHIN, Bytes::from_request(request, &()));
-    let bytes = match whole.await {
-        Err(_) => {
-            return Err(Problem::new(
-                StatusCode::REQUEST_TIMEOUT,
-                format!(
-                    "The body did not come within {} s.",
-                    REQUEST_BODY_WITHIN.as_secs()
-                ),
-            ));
-        }
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(refused)) if refused.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            return Err(too_large());
-        }
-        Ok(Err(_)) => {
-            return Err(Problem::new(
-                StatusCode::BAD_REQUEST,
-                "The body did not come whole.",
-            ));
-        }
-    };
-    String::from_utf8(bytes.to_vec())
-        .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "The body is not UTF-8."))
+    match whole.await {
+        Err(_) => Err(Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            format!(
+                "The body did not come within {} s.",
+                REQUEST_BODY_WITHIN.as_secs()
+            ),
+        )),
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(refused)) if refused.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
+        Ok(Err(_)) => Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "The body did not come whole.",
+        )),
+    }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+fn is_of(kind: &str, headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split(';').next())
-        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+        .is_some_and(|said| said.trim().eq_ignore_ascii_case(kind))
 }

@@ -16,6 +16,7 @@ pub mod events;
 mod guard;
 pub mod history;
 mod live;
+pub mod modules;
 mod openapi;
 mod page;
 mod problem;
@@ -44,9 +45,10 @@ pub use status::Status;
 use access::{Need, Pass, routes};
 use cells::{Cells, Scene};
 use door::Names;
+use modules::Modules;
 use status::RecordText;
 
-use crate::config::limits::REQUEST_BYTES_MAX;
+use crate::config::limits::{MODULE_BYTES_MAX, REQUEST_BYTES_MAX};
 
 /// Live streams at once: panels, desks and a few curious phones. One more is told to come back.
 pub const LIVE_CLIENTS_MAX: usize = 64;
@@ -66,6 +68,8 @@ pub struct Handed {
     pub scenes: Arc<BTreeMap<String, Scene>>,
     /// Whoever runs the cells.
     pub cells: Cells,
+    /// Whoever changes the modules.
+    pub modules: Modules,
     /// Who may do what.
     pub access: Arc<Access>,
 }
@@ -80,6 +84,7 @@ struct Room {
     settings: RecordText,
     scenes: Arc<BTreeMap<String, Scene>>,
     cells: Cells,
+    modules: Modules,
     access: Arc<Access>,
     shutdown: CancellationToken,
     live_places: Arc<Semaphore>,
@@ -110,6 +115,7 @@ pub async fn serve(door: Door, handed: Handed, shutdown: CancellationToken) {
         settings: handed.settings,
         scenes: handed.scenes,
         cells: handed.cells,
+        modules: handed.modules,
         access: handed.access,
         shutdown: shutdown.clone(),
         live_places: Arc::new(Semaphore::new(LIVE_CLIENTS_MAX)),
@@ -134,11 +140,24 @@ fn router(room: Room, names: Names) -> Router {
         .route("/api/v1/history", get(history::history))
         .route("/api/v1/events", get(events::events))
         .route("/api/v1/settings", get(settings))
-        .route("/api/v1/cells/{id}/scene", get(scene));
+        .route("/api/v1/cells/{id}/scene", get(scene))
+        .route("/api/v1/machines/{id}/modules", get(modules::list));
     let login = Router::new().route("/api/v1/session", delete(routes::log_out));
     let obstacles = Router::new().route("/api/v1/cells/{id}/obstacles", post(cells::put_obstacles));
     let administer = Router::new()
         .route("/api/v1/cells/{id}/parameters", put(cells::put_parameters))
+        .route(
+            "/api/v1/machines/{id}/modules/{stage}",
+            post(modules::deploy).layer(DefaultBodyLimit::max(MODULE_BYTES_MAX as usize)),
+        )
+        .route(
+            "/api/v1/machines/{id}/modules/{stage}/promote",
+            post(modules::promote),
+        )
+        .route(
+            "/api/v1/machines/{id}/modules/{stage}/rollback",
+            post(modules::roll_back),
+        )
         .route("/api/v1/users", get(routes::users).post(routes::add_user))
         .route("/api/v1/users/{name}", delete(routes::remove_user))
         .route(

@@ -206,6 +206,8 @@ impl Gateway {
                 },
             )])),
             cells,
+            // Nobody changes modules here: who asks is told so.
+            modules: mpsc::channel(1).0,
             access: Arc::clone(&access),
         };
         let served = tokio::spawn(serve(door, handed, shutdown.clone()));

@@ -193,6 +193,8 @@ impl Before {
                 Err(_) => "parameter".to_owned(),
             },
             InputKind::Rules => "rules".to_owned(),
+            // Frames are computed with the modules that are asked for, whichever ran then.
+            InputKind::Module => return,
             InputKind::Late | InputKind::Tick | InputKind::Reset => return,
         };
         match self.newest.get(&slot) {

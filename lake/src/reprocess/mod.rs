@@ -228,6 +228,8 @@ impl Again<'_> {
             return Ok(());
         };
         match (&mut self.line, input) {
+            // Frames are computed with the modules that are asked for, whichever ran then.
+            (_, Input::Module(_)) => {}
             (Some(line), input) => {
                 if let Input::Parameter(Parameter { stage, name, value }) = &input {
                     let of = self.params.entry(stage.clone()).or_default();

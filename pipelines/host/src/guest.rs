@@ -132,6 +132,7 @@ pub(crate) struct Guest {
     /// None once it has been put aside.
     running: Option<Running>,
     strikes: u32,
+    last_strike: Option<Strike>,
     calls_since_strike: u32,
 }
 
@@ -188,12 +189,18 @@ impl Guest {
             required,
             running,
             strikes: 0,
+            last_strike: None,
             calls_since_strike: 0,
         })
     }
 
     pub(crate) fn is_set_aside(&self) -> bool {
         self.running.is_none()
+    }
+
+    /// How it misbehaved last.
+    pub(crate) fn last_strike(&self) -> Option<Strike> {
+        self.last_strike
     }
 
     /// The parameters and tables that somebody gave it.
@@ -291,7 +298,7 @@ impl Guest {
             .map_err(|trap| Strike::from(trap).into())
             .and_then(|answer| self.take(stage, answer, records));
         match done {
-            Err(Halt::Struck(_)) => self.strike(),
+            Err(Halt::Struck(strike)) => self.strike(strike),
             Err(Halt::Rejected(_)) => self.counts.rejected += 1,
             Ok(()) => {}
         }
@@ -339,7 +346,8 @@ impl Guest {
     }
 
     /// Notes a strike: another instance, or none any more.
-    fn strike(&mut self) {
+    fn strike(&mut self, strike: Strike) {
+        self.last_strike = Some(strike);
         self.counts.strikes += 1;
         if self.calls_since_strike >= STRIKES_FORGIVEN_AFTER_CALLS {
             self.strikes = 0;
@@ -375,8 +383,12 @@ impl Guest {
             }
             Err(error) => {
                 let again = running.configure(&self.manifest, &self.config);
-                if matches!(error, StartError::Trap(_)) || again.is_err() {
-                    self.strike();
+                if let StartError::Trap(trap) = error {
+                    self.strike(trap.into());
+                } else if let Err(StartError::Trap(trap)) = again {
+                    self.strike(trap.into());
+                } else if again.is_err() {
+                    self.strike(Trap::Other.into());
                 }
                 Err(match error {
                     StartError::Refused { reason } => SettingError::Refused { reason },

@@ -6,6 +6,10 @@ use std::time::Duration;
 /// Entries of a module's table of functions. Rust and AssemblyScript make a few for `dyn` calls.
 pub const FUNCTION_TABLE_ENTRIES_MAX: u64 = 1024;
 
+/// Local variables of all functions of a module. The largest that ships has 1,100; ten bytes can declare
+/// fifty thousand, for each of which the compiler works.
+pub const LOCALS_MAX: u64 = 50_000;
+
 /// How often compiled code may look at the time it takes: the thread that advances the epochs wakes this
 /// often. A call is stopped at most three epochs after its time budget.
 pub const EPOCH: Duration = Duration::from_millis(1);

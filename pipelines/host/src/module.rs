@@ -10,7 +10,7 @@ use wasmparser::{
     ValType, Validator, WasmFeatures,
 };
 
-use crate::limits::FUNCTION_TABLE_ENTRIES_MAX;
+use crate::limits::{FUNCTION_TABLE_ENTRIES_MAX, LOCALS_MAX};
 
 /// What a module may use: WebAssembly 1.0 and memory in pages of one byte.
 const FEATURES: WasmFeatures = WasmFeatures::WASM1.union(WasmFeatures::CUSTOM_PAGE_SIZES);
@@ -86,6 +86,15 @@ pub enum ModuleError {
         /// How many.
         entries: u64,
     },
+    /// Its functions have too many local variables: a few bytes can ask for millions, and the compiler
+    /// works for each.
+    #[error(
+        "the module's functions have {locals} local variables, at most {LOCALS_MAX} are allowed"
+    )]
+    Locals {
+        /// How many, in all functions.
+        locals: u64,
+    },
     /// Something that the ABI asks for isn't exported.
     #[error("the module does not export `{name}`")]
     MissingExport {
@@ -136,10 +145,10 @@ impl Module {
             return Err(ModuleError::TooLarge { bytes: bytes.len() });
         }
         let outline = Outline::read(bytes)?;
-        outline.check_code()?;
         let manifest = outline.manifest()?;
-        outline.check_memory(&manifest)?;
         outline.check_exports(&manifest)?;
+        outline.check_code()?;
+        outline.check_sizes(&manifest)?;
         Ok(Self {
             id: manifest.id(),
             manifest,
@@ -221,6 +230,7 @@ pub(crate) struct Outline<'a> {
     start: bool,
     memory_instruction: Option<&'static str>,
     table_entries: u64,
+    locals: u64,
     types: Vec<FuncType>,
     functions: Vec<u32>,
     exports: Vec<(&'a str, ExternalKind, u32)>,
@@ -240,6 +250,7 @@ impl<'a> Outline<'a> {
             start: false,
             memory_instruction: None,
             table_entries: 0,
+            locals: 0,
             types: Vec::new(),
             functions: Vec::new(),
             exports: Vec::new(),
@@ -311,6 +322,10 @@ impl<'a> Outline<'a> {
                 }
             }
             Payload::CodeSectionEntry(body) => {
+                for locals in body.get_locals_reader()? {
+                    let (count, _) = locals?;
+                    self.locals = self.locals.saturating_add(count.into());
+                }
                 for operator in body.get_operators_reader()? {
                     match operator? {
                         Operator::MemoryGrow { .. } => {
@@ -347,12 +362,21 @@ impl<'a> Outline<'a> {
         if let Some(instruction) = self.memory_instruction {
             return Err(ModuleError::MemorySize { instruction });
         }
+        Ok(())
+    }
+
+    fn check_sizes(&self, manifest: &Manifest) -> Result<(), ModuleError> {
         if self.table_entries > FUNCTION_TABLE_ENTRIES_MAX {
             return Err(ModuleError::FunctionTable {
                 entries: self.table_entries,
             });
         }
-        Ok(())
+        if self.locals > LOCALS_MAX {
+            return Err(ModuleError::Locals {
+                locals: self.locals,
+            });
+        }
+        self.check_memory(manifest)
     }
 
     fn manifest(&self) -> Result<Manifest, ModuleError> {

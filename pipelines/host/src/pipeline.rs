@@ -316,6 +316,14 @@ impl Pipeline {
             .map(|guest| guest.manifest.stage.as_str())
     }
 
+    /// How a stage misbehaved last, if it did since it was put in.
+    pub fn last_strike(&self, stage: &str) -> Option<Strike> {
+        self.guests
+            .iter()
+            .find(|guest| guest.manifest.stage == stage)?
+            .last_strike()
+    }
+
     /// The whole output area of a stage, as its last call left it: what two engines are compared by.
     pub fn output_area(&self, stage: &str) -> Option<&[u8]> {
         self.guests

@@ -12,8 +12,8 @@ use super::subscriber::subscribe;
 use super::workload::{ADAPTER, CYCLE_BYTES, Way, obstacles, port};
 use super::{Effort, median, quantile};
 use crate::cli::gateway::{self, MachinePlan, Plan};
-use crate::config::Spool;
 use crate::config::cell::{Cell, Pose, Robot};
+use crate::config::{Modules, Spool};
 use crate::demo_broker;
 use crate::line::{Input, Line, Output};
 use crate::modules::assemble::{Params, assemble};
@@ -143,6 +143,7 @@ pub(super) async fn to_a_subscriber(effort: &Effort) -> anyhow::Result<Vec<Figur
         listen: None,
         shown_settings: serde_json::Value::Null,
         spool: Spool::at(folder.path().to_owned()),
+        modules: Modules::at(folder.path().join("modules")),
         catalog: Catalog::default(),
         record_dir: None,
         oracle_dir: None,

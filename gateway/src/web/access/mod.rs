@@ -82,6 +82,15 @@ pub struct Access {
 }
 
 impl Access {
+    /// Writes a change down that wasn't asked for through the API. Waits for the disk.
+    ///
+    /// # Errors
+    ///
+    /// It doesn't stand there.
+    pub fn write_down(&self, entry: &audit::Entry) -> std::io::Result<()> {
+        self.audit.put(entry)
+    }
+
     /// Opens the folder, which need not be there yet.
     ///
     /// # Errors
