@@ -16,6 +16,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use retrotap::modules::signature::SecretKey;
 use retrotap_adapters::schema;
 use retrotap_tests::binary::{self, repository};
 use retrotap_tests::certificates::{Authority, Validity};
@@ -217,6 +218,8 @@ fn every_yaml_is_accepted() {
     let folder = tempfile::tempdir().expect("a folder");
     let authority = Authority::new(folder.path(), "ca");
     authority.client("gateway", Validity::Valid);
+    let (_, key) = SecretKey::generate();
+    std::fs::write(folder.path().join("plant.pub"), key.to_pem()).expect("a file");
     for name in ["obstacles.json", "people.json"] {
         let one = r#"[{"id":"p1","kind":"sphere","center":[2,0,1],"radius":0.3}]"#;
         std::fs::write(folder.path().join(name), one).expect("a file");

@@ -42,7 +42,7 @@ use crate::words::LineState;
 use super::actions::Actions;
 use super::cells::{Cells, HearError};
 use super::modules::{Modules, Parts};
-use super::{robots, scenes};
+use super::{module_folder, robots, scenes};
 
 /// What is to run.
 #[derive(Debug)]
@@ -98,6 +98,8 @@ pub struct Gateway {
     pub pulses: Vec<Pulse>,
     /// What the page shows.
     pub status: watch::Receiver<Arc<Status>>,
+    /// Its modules, which change while it runs.
+    pub modules: Arc<Modules>,
     cells: Arc<Cells>,
     lines: Vec<Thread<()>>,
     tasks: Vec<JoinHandle<()>>,
@@ -255,6 +257,10 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
     for waits in on_probation {
         modules.watch(waits);
     }
+    if let Some(folder) = plan.modules.folder {
+        let watch = module_folder::watch(Arc::clone(&modules), folder, stop_rest.clone());
+        tasks.push(tokio::spawn(watch));
+    }
 
     let gauges: BTreeMap<Arc<str>, Gauge> = shown
         .iter()
@@ -339,6 +345,7 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
         page: url,
         pulses,
         status: seen,
+        modules,
         cells,
         lines,
         tasks,

@@ -50,6 +50,15 @@ enum Command {
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
     },
+    /// Writes a module that ships with Retrotap into a file.
+    #[command(after_help = "Example:\n  retrotap module export smooth -o smooth.wasm")]
+    Export {
+        /// The stage's name; a wrong one is answered with all there are.
+        stage: String,
+        /// The module.
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
     /// Signs a module with a secret key; a signature that it had is replaced.
     #[command(after_help = "Example:\n  retrotap module sign my-stage.wasm --key plant.key")]
     Sign {
@@ -127,6 +136,9 @@ fn command(command: Command) -> anyhow::Result<ExitCode> {
             cases,
             output,
         } => pack(&code, &manifest, cases.as_deref(), &output)?,
+        Command::Export { stage, output } => {
+            write(&output, Catalog::default().module(&stage)?.wasm())?;
+        }
         Command::Sign {
             module,
             key,

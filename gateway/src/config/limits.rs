@@ -56,6 +56,12 @@ pub const SWAP_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 /// How long a client waits for an answer about modules: compiling one of a megabyte takes a Pi seconds.
 pub const MODULE_ANSWERS_WITHIN: Duration = Duration::from_secs(60);
 
+/// How often the folder of modules is looked into.
+pub const MODULE_FOLDER_LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Files of that folder that are looked at, so that a wrong folder costs nothing: four for each machine.
+pub const MODULE_FOLDER_FILES_MAX: usize = 1024;
+
 /// The shortest shadow run that says something.
 pub const SHADOW_MIN: Duration = Duration::from_secs(1);
 
