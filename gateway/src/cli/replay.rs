@@ -11,7 +11,7 @@ use retrotap_host::{Engine, Successor};
 
 use crate::capture::{InputKind, Item, Start};
 use crate::cell::obstacles::Snapshot;
-use crate::line::{Input, Line, Output, Parameter, Swap, adapter_of};
+use crate::line::{Input, Line, Output, Parameter, Swap, adapter_of, params_of};
 use crate::modules::assemble::{Params, assemble, fields_of, hex};
 use crate::modules::catalog::{Catalog, LoadedAdapter};
 use crate::port::replay::{Replay, Speed};
@@ -125,13 +125,14 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         early.insert(0, (Input::Obstacles(snapshot.into()), 0));
     }
 
+    let params = params_of(&adapter, params);
     let assembled = assemble(&engine, &catalog, &adapter, &params)?;
     let gauge = Line::gauge_for(&assembled);
     let mut line = Line::new(assembled, gauge.clone())?;
 
     let mut printer = Printer::new(&args)?;
     for (input, line_ns) in &early {
-        line.apply(
+        line.apply_recorded(
             input,
             Stamp {
                 line_ns: *line_ns,
@@ -153,7 +154,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
                     line.disconnected(at, &mut |output| printer.take(output));
                 } else if let Some(mut input) = Input::from_captured(captured)? {
                     ready(&mut input, &engine, &catalog, &adapter)?;
-                    line.apply(&input, at, &mut |output| printer.take(output))?;
+                    line.apply_recorded(&input, at, &mut |output| printer.take(output))?;
                 }
             }
             None => break None,
