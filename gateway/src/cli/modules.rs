@@ -8,6 +8,10 @@
 //! store says runs is what the line computes with. Where the disk doesn't take a swap that was made, it is
 //! made back.
 
+mod beside;
+mod fate;
+mod shown;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,23 +23,21 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::gateway::{Loaded, MachinePlan, load};
 use crate::config::cell::Cell;
-use crate::config::limits::{LINE_ASKED_MAX, PROBATION, SWAP_ANSWERS_WITHIN};
-use crate::line::shadow::{self, Report};
-use crate::line::{Asked, GATEWAY_MODULE, Line, Probation, Returned, Swap, Swapped, manifest_json};
+use crate::config::limits::{LINE_ASKED_MAX, SWAP_ANSWERS_WITHIN};
+use crate::line::{Asked, GATEWAY_MODULE, Probation, Returned, Swap, Swapped, manifest_json};
 use crate::modules::assemble::{fields_of, hex};
-use crate::modules::catalog::{Catalog, LoadedAdapter, Origin};
+use crate::modules::catalog::{Catalog, LoadedAdapter};
 use crate::modules::checks::{self, Refusal as Failed};
 use crate::modules::signature::{Trust, Untrusted};
-use crate::modules::store::{Stage, Store, StoreError, Version};
+use crate::modules::store::{Store, StoreError, Version};
 use crate::port::LineClock;
 use crate::time::{rfc3339, unix_now_ns};
 use crate::uplink::Board;
 use crate::web::Access;
 use crate::web::access::audit::Entry;
-use crate::web::modules::{
-    CandidateShown, ChangeShown, Deployed, ModuleShown, Place, Refusal, StageModules,
-};
-use crate::web::status::RecordText;
+use crate::web::modules::{Deployed, Place, Refusal};
+use beside::Candidate;
+pub use fate::Waits;
 
 /// Modules by stage that run in the place of what ships.
 type Chosen = BTreeMap<String, Arc<Module>>;
@@ -66,17 +68,6 @@ struct Machine {
 struct Turn {
     chosen: Chosen,
     candidate: Option<Candidate>,
-}
-
-/// A module beside the one that runs.
-struct Candidate {
-    stage: String,
-    module: Arc<Module>,
-    signed_by: String,
-    by: String,
-    shadow: Duration,
-    /// What was found so far, and whether that is all.
-    found: Arc<Mutex<(Report, bool)>>,
 }
 
 /// What a machine's line begins with.
@@ -308,74 +299,6 @@ impl Modules {
         })
     }
 
-    /// What a machine's stages run.
-    ///
-    /// # Errors
-    ///
-    /// There is no such machine.
-    pub async fn list(self: &Arc<Self>, name: &str) -> Result<Vec<StageModules>, Refusal> {
-        let unknown = || Refusal::UnknownMachine(name.to_owned());
-        let machine = self.machines.get(name).ok_or_else(unknown)?;
-        let turn = machine.turn.lock().await;
-        let stages = machine.adapter.adapter.pipeline.iter();
-        let shown = stages.filter_map(|stage| self.shown(machine, &turn, &stage.stage));
-        Ok(shown.collect())
-    }
-
-    fn shown(&self, machine: &Machine, turn: &Turn, stage: &str) -> Option<StageModules> {
-        let known = self.store().stage(&machine.plan.id, stage);
-        let running = self.with(&turn.chosen).module(stage).ok()?;
-        let base = || {
-            let module = self.catalog.module(stage).ok()?;
-            Some(ModuleShown {
-                module: module.id().to_owned(),
-                sha256: hex(module.sha256()),
-                signed_by: None,
-                origin: match self.catalog.origin(stage) {
-                    Origin::Shipped => "shipped",
-                    Origin::User(_) => "folder",
-                },
-                since: None,
-                by: None,
-                on_probation: false,
-            })
-        };
-        let deployed = |version: &Version| ModuleShown {
-            module: version.module.clone(),
-            sha256: version.sha256.clone(),
-            signed_by: Some(version.signed_by.clone()),
-            origin: "deployed",
-            since: Some(version.since.clone()),
-            by: Some(version.by.clone()),
-            on_probation: !version.proven,
-        };
-        let candidate = turn.candidate.as_ref();
-        Some(StageModules {
-            stage: stage.to_owned(),
-            running: known.running().map(deployed).or_else(base)?,
-            before: match known.versions.len() {
-                0 => None,
-                1 => base(),
-                _ => known.before().map(deployed),
-            },
-            candidate: candidate
-                .filter(|candidate| candidate.stage == stage)
-                .map(Candidate::shown),
-            changes: known
-                .changes
-                .into_iter()
-                .map(|change| ChangeShown {
-                    t: change.t,
-                    what: change.what,
-                    module: change.module,
-                    by: change.by,
-                    why: change.why,
-                })
-                .collect(),
-            manifest: RecordText::new(running.manifest().to_json().into()),
-        })
-    }
-
     /// The ten checks, and what the swap needs.
     async fn ready(
         self: &Arc<Self>,
@@ -489,66 +412,6 @@ impl Modules {
         })
     }
 
-    /// Begins a shadow run. One that runs already for this machine ends.
-    async fn run_beside(
-        self: &Arc<Self>,
-        place: &Place,
-        turn: &mut Turn,
-        ready: Ready,
-        shadow: Duration,
-    ) -> Result<Deployed, Refusal> {
-        let machine = self.machine(place)?;
-        let (this, plan, chosen) = (Arc::clone(self), machine.plan.clone(), turn.chosen.clone());
-        let assembled = ready.loaded.assembled;
-        let pair = blocking(move || -> anyhow::Result<[Line; 2]> {
-            let now = this.loaded(&plan, &chosen)?.assembled;
-            let (seen, others) = (Line::gauge_for(&now), Line::gauge_for(&assembled));
-            Ok([Line::new(now, seen)?, Line::new(assembled, others)?])
-        })
-        .await?;
-        let [now, candidate] = pair.map_err(|error| unfit(&format!("{error:#}")))?;
-        let (tap, tapped) = shadow::tap();
-        let found = Arc::new(Mutex::new((Report::default(), false)));
-        let telling = Arc::clone(&found);
-        std::thread::Builder::new()
-            .name(format!("shadow {}", machine.plan.id))
-            .spawn(move || {
-                let until = Instant::now() + shadow;
-                let report = shadow::run(&tapped, now, candidate, until, |report| {
-                    locked(&telling).0 = report.clone();
-                    // Nobody else has it: another one took its place.
-                    Arc::strong_count(&telling) > 1
-                });
-                *locked(&telling) = (report, true);
-            })
-            .map_err(|error| Refusal::Unavailable(format!("There is no thread left: {error}.")))?;
-        machine
-            .line
-            .send(Asked::Watch(tap))
-            .await
-            .map_err(|_| line_is_gone())?;
-        let deployed = Deployed {
-            module: ready.module.id().to_owned(),
-            sha256: hex(ready.module.sha256()),
-            state: "shadow",
-            was: ready.was.clone(),
-            last_frame_before: None,
-            swap_ms: None,
-        };
-        turn.candidate = Some(Candidate {
-            stage: place.stage.clone(),
-            module: ready.module,
-            signed_by: ready.signed_by,
-            by: place.by.clone(),
-            shadow,
-            found,
-        });
-        let now = json!({"module": deployed.module, "sha256": deployed.sha256, "shadow_s": shadow.as_secs_f64()});
-        self.audit(place, "module_shadowed", json!(ready.was), now)
-            .await;
-        Ok(deployed)
-    }
-
     async fn swap(
         &self,
         machine: &Machine,
@@ -569,113 +432,10 @@ impl Modules {
         }
     }
 
-    /// Waits for what becomes of a module on probation.
-    pub fn watch(self: &Arc<Self>, waits: Waits) {
-        let this = Arc::clone(self);
-        tokio::spawn(async move {
-            let Waits {
-                machine: name,
-                stage,
-                fated,
-                until_ns,
-            } = waits;
-            let fate = fated.await;
-            let Some(machine) = this.machines.get(&name) else {
-                return;
-            };
-            let mut turn = machine.turn.lock().await;
-            match fate {
-                Ok(returned) => this.returned(machine, &mut turn, &stage, &returned).await,
-                Err(_) if this.clock.now().line_ns >= until_ns => {
-                    this.proven(&name, &stage).await;
-                }
-                // Another one took its place, or the gateway ends: then it begins with a probation anew.
-                Err(_) => {}
-            }
-        });
-    }
-
-    async fn returned(
-        self: &Arc<Self>,
-        machine: &Machine,
-        turn: &mut Turn,
-        stage: &str,
-        returned: &Returned,
-    ) {
-        let name = &machine.plan.id;
-        let was = self.store().stage(name, stage).running().cloned();
-        let by = "retrotap";
-        let done = self
-            .go_back(machine, turn, stage, "returned", by, &returned.why)
-            .await;
-        if let Err(error) = done {
-            tracing::error!(machine = &**name, stage, %error, "it runs, but a restart would bring back what misbehaved");
-        }
-        let place = Place {
-            machine: name.to_string(),
-            stage: stage.to_owned(),
-            by: by.to_owned(),
-            from: String::new(),
-        };
-        let was = json!({"module": was.map(|version| version.module), "why": returned.why});
-        let now = turn.chosen.get(stage).map(|module| module.id().to_owned());
-        self.audit(&place, "module_returned", was, json!(now)).await;
-    }
-
-    async fn proven(self: &Arc<Self>, machine: &str, stage: &str) {
-        let (this, machine, stage) = (Arc::clone(self), machine.to_owned(), stage.to_owned());
-        let done = blocking(move || {
-            let mut store = this.store();
-            let mut known = store.stage(&machine, &stage);
-            if let Some(version) = known.versions.back_mut() {
-                version.proven = true;
-            }
-            store.put(&machine, &stage, known)
-        })
-        .await;
-        if let Ok(Err(error)) = done {
-            tracing::warn!(%error, "a module's probation is over, but begins anew with a restart");
-        }
-    }
-
-    /// Puts down that the version before runs again.
-    async fn go_back(
-        self: &Arc<Self>,
-        machine: &Machine,
-        turn: &mut Turn,
-        stage: &str,
-        what: &'static str,
-        by: &str,
-        why: &str,
-    ) -> Result<(), Refusal> {
-        match self.before(&machine.plan.id, stage) {
-            Ok(before) if self.is_base(&before, stage) => drop(turn.chosen.remove(stage)),
-            Ok(before) => drop(turn.chosen.insert(stage.to_owned(), before)),
-            Err(error) => return Err(unfit(&format!("{error:#}"))),
-        }
-        let this = Arc::clone(self);
-        let (name, stage) = (machine.plan.id.to_string(), stage.to_owned());
-        let (by, why) = (by.to_owned(), why.to_owned());
-        blocking(move || {
-            let mut store = this.store();
-            let mut known: Stage = store.stage(&name, &stage);
-            known.go_back(rfc3339(unix_now_ns()), what, &by, &why);
-            store.put(&name, &stage, known)
-        })
-        .await?
-        .map_err(|error| {
-            Refusal::Unavailable(format!("It runs, but could not be stored: {error}."))
-        })
-    }
-
-    fn is_base(&self, module: &Module, stage: &str) -> bool {
-        let base = self.catalog.module(stage);
-        base.is_ok_and(|base| base.sha256() == module.sha256())
-    }
-
     /// What would run if the newest deployment were taken back.
     fn before(&self, machine: &str, stage: &str) -> anyhow::Result<Arc<Module>> {
-        match self.store().stage(machine, stage).before() {
+        let known = self.store().stage(machine, stage);
+        match known.before() {
             Some(version) => self.stored(version),
             None => Ok(self.catalog.module(stage)?),
         }
@@ -721,19 +481,6 @@ impl Modules {
         if let Some(json) = manifest_json(&loaded.assembled.pipeline) {
             self.board.put_schema(machine, GATEWAY_MODULE, &json);
         }
-    }
-
-    fn probation(&self, back: Successor, fate: oneshot::Sender<Returned>) -> Probation {
-        Probation {
-            until_ns: self.until_ns(),
-            back: Swap::to(back),
-            fate,
-        }
-    }
-
-    fn until_ns(&self) -> u64 {
-        let probation_ns = u64::try_from(PROBATION.as_nanos()).unwrap_or(u64::MAX);
-        self.clock.now().line_ns.saturating_add(probation_ns)
     }
 
     fn machine(&self, place: &Place) -> Result<&Machine, Refusal> {
@@ -788,29 +535,6 @@ impl Modules {
         let written = blocking(move || access.write_down(&entry)).await;
         if let Ok(Err(error)) = written {
             tracing::error!(%error, "it can't be written to the audit log");
-        }
-    }
-}
-
-/// Somebody waits for what becomes of a module on probation.
-pub struct Waits {
-    machine: Arc<str>,
-    stage: String,
-    fated: oneshot::Receiver<Returned>,
-    until_ns: u64,
-}
-
-impl Candidate {
-    fn shown(&self) -> CandidateShown {
-        let (report, finished) = locked(&self.found).clone();
-        CandidateShown {
-            module: self.module.id().to_owned(),
-            sha256: hex(self.module.sha256()),
-            signed_by: self.signed_by.clone(),
-            by: self.by.clone(),
-            shadow_s: self.shadow.as_secs_f64(),
-            finished,
-            report: RecordText::new(serde_json::to_string(&report).unwrap_or_default().into()),
         }
     }
 }

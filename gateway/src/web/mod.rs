@@ -263,4 +263,6 @@ mod door_tests;
 #[cfg(test)]
 mod history_tests;
 #[cfg(test)]
+mod modules_tests;
+#[cfg(test)]
 mod tests;

@@ -193,6 +193,8 @@ impl Gateway {
         let (cells, requests) = mpsc::channel(4);
         let (asking, asked) = mpsc::unbounded_channel();
         tokio::spawn(a_cell(requests, asking));
+        let (modules, requests) = mpsc::channel(4);
+        tokio::spawn(super::modules_tests::a_changer(requests));
         let handed = Handed {
             state: watched,
             history: setup.history,
@@ -206,8 +208,7 @@ impl Gateway {
                 },
             )])),
             cells,
-            // Nobody changes modules here: who asks is told so.
-            modules: mpsc::channel(1).0,
+            modules,
             access: Arc::clone(&access),
         };
         let served = tokio::spawn(serve(door, handed, shutdown.clone()));

@@ -210,7 +210,7 @@ impl Guest {
     }
 
     /// Goes on where another version stopped, if both describe the same block. False: it begins anew.
-    pub(crate) fn take_state(&mut self, before: &Self) -> bool {
+    pub(crate) fn take_state(&mut self, before: &mut Self) -> bool {
         if self.manifest.state != before.manifest.state {
             return false;
         }
@@ -227,9 +227,11 @@ impl Guest {
         }
     }
 
-    fn state(&self) -> Option<&[u8]> {
-        let running = self.running.as_ref()?;
+    /// The block that a swap carries over. The stage is asked again, so that it may write it only now.
+    fn state(&mut self) -> Option<&[u8]> {
+        let running = self.running.as_mut()?;
         let (start, layout) = (running.state?, self.manifest.state.as_ref()?);
+        running.instance.ask_state().ok()??;
         let memory = running.instance.memory().get(start..)?;
         memory.get(..layout.bytes)
     }

@@ -152,7 +152,7 @@ impl Pipeline {
         let mut guest = next
             .start(config)
             .map_err(|error| vec![of(name, BindCause::Start(error))])?;
-        let carried = guest.take_state(before);
+        let carried = guest.take_state(&mut self.guests[place]);
         self.guests[place] = guest;
         self.sources = sources;
         self.records = records;

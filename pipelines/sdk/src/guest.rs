@@ -35,6 +35,19 @@ pub trait Stage: Sized {
         out: &mut Output<'_>,
     ) -> Result<(), ReasonOf<Self>>;
 
+    /// Writes down what another version of this stage goes on with when it takes its place: words of the
+    /// block that the manifest's `state` describes, all but the first, which is the SDK's. Called right
+    /// before the swap. What is not written is 0.
+    fn save(&self, state: &mut StateWords<'_>) {
+        let _ = state;
+    }
+
+    /// Goes on with what [`Stage::save`] of a version with the same layout wrote, after `configure` and
+    /// before the first input.
+    fn restore(&mut self, state: &StateWords<'_>) {
+        let _ = state;
+    }
+
     /// The same without input, for what changes with time alone.
     ///
     /// # Errors
@@ -57,8 +70,10 @@ pub trait Contract {
     const CONFIG_BYTES: usize;
     /// Bytes of the output area.
     const OUTPUT_BYTES: usize;
+    /// Bytes of the block that a swap carries over; 0 where there is none.
+    const STATE_BYTES: usize;
 
-    /// The three areas, one after the other.
+    /// The areas, one after the other.
     type Memory: Memory;
     /// What one call gets.
     type Input<'a>;
@@ -97,6 +112,8 @@ impl<S: Stage> Guest<S> {
     pub const CONFIG: usize = Self::INPUT + S::Contract::INPUT_BYTES;
     /// Where the output area begins.
     pub const OUTPUT: usize = Self::CONFIG + S::Contract::CONFIG_BYTES;
+    /// Where the block begins that a swap carries over.
+    pub const STATE: usize = Self::OUTPUT + S::Contract::OUTPUT_BYTES;
 
     /// A guest that nothing has been written to.
     pub const fn new() -> Self {
@@ -129,6 +146,37 @@ impl<S: Stage> Guest<S> {
         }
     }
 
+    /// What `rt_state` does: writes the block anew. Where it is written over before the next call, that
+    /// call goes on with it.
+    #[inline]
+    pub fn save(&mut self) {
+        if S::Contract::STATE_BYTES == 0 {
+            return;
+        }
+        // What another version left may not have been looked at yet.
+        self.take_over();
+        let state = &mut self.memory.bytes_mut()[Self::STATE..];
+        state.fill(0);
+        // A stage that has seen nothing, not even its configuration, has nothing to say.
+        let Some(stage) = &mut self.stage else { return };
+        let mut words = StateWords(state);
+        stage.get_mut().save(&mut words);
+        words.set(0, SAVED);
+    }
+
+    /// Goes on with a block that holds something.
+    #[inline]
+    fn take_over(&mut self) {
+        if S::Contract::STATE_BYTES == 0 {
+            return;
+        }
+        let mut words = StateWords(&mut self.memory.bytes_mut()[Self::STATE..]);
+        if words.get(0) == SAVED {
+            made(&mut self.stage).restore(&words);
+            words.set(0, 0);
+        }
+    }
+
     /// What `rt_process` does: the number of records, or −k for the manifest's k-th reason. `base` is
     /// the address of the memory, as the host counts.
     ///
@@ -136,7 +184,9 @@ impl<S: Stage> Guest<S> {
     /// Where the input isn't one, or the stage itself panics; a trap in a module.
     #[inline]
     pub fn process(&mut self, base: u32, input_bytes: usize, t_ns: i64) -> i32 {
-        let (input, output) = self.memory.bytes_mut().split_at_mut(Self::OUTPUT);
+        self.take_over();
+        let memory = &mut self.memory.bytes_mut()[..Self::STATE];
+        let (input, output) = memory.split_at_mut(Self::OUTPUT);
         let Some(input) = S::Contract::input(&input[..S::Contract::INPUT_BYTES][..input_bytes])
         else {
             unreachable!()
@@ -152,10 +202,49 @@ impl<S: Stage> Guest<S> {
     /// Where the stage itself panics; a trap in a module.
     #[inline]
     pub fn tick(&mut self, base: u32, t_ns: i64) -> i32 {
-        let output = &mut self.memory.bytes_mut()[Self::OUTPUT..];
+        self.take_over();
+        let output = &mut self.memory.bytes_mut()[Self::OUTPUT..Self::STATE];
         let mut output = Output::new(output, base + Self::OUTPUT as u32);
         let done = made(&mut self.stage).tick(t_ns, &mut output);
         answer(done, &output)
+    }
+}
+
+/// What the first word of a block says that [`Stage::save`] has written.
+const SAVED: u64 = 1;
+
+/// The block that a swap carries over, as words of 64 bits. The first is the SDK's.
+#[derive(Debug)]
+pub struct StateWords<'a>(&'a mut [u8]);
+
+impl StateWords<'_> {
+    /// A word; 0 beyond the end.
+    #[inline]
+    pub fn get(&self, place: usize) -> u64 {
+        let word = self.0.get(place * 8..).and_then(<[u8]>::first_chunk);
+        word.map_or(0, |word| u64::from_le_bytes(*word))
+    }
+
+    /// Writes a word; beyond the end nothing happens.
+    #[inline]
+    pub fn set(&mut self, place: usize, word: u64) {
+        if let Some(slot) = self.0.get_mut(place * 8..place * 8 + 8) {
+            slot.copy_from_slice(&word.to_le_bytes());
+        }
+    }
+
+    /// Words from a place on as numbers.
+    #[inline]
+    pub fn numbers<const COUNT: usize>(&self, place: usize) -> [f64; COUNT] {
+        core::array::from_fn(|index| f64::from_bits(self.get(place + index)))
+    }
+
+    /// Writes numbers from a place on.
+    #[inline]
+    pub fn set_numbers(&mut self, place: usize, numbers: &[f64]) {
+        for (index, number) in numbers.iter().enumerate() {
+            self.set(place + index, number.to_bits());
+        }
     }
 }
 

@@ -44,7 +44,7 @@ mod output;
 pub mod wasm;
 
 pub use area::{Area, Memory};
-pub use guest::{Contract, Guest, Reason, Stage};
+pub use guest::{Contract, Guest, Reason, Stage, StateWords};
 pub use input::{Cells, Row, Slots, parameter};
 pub use output::{Output, Record, SlotWriter};
 
@@ -108,6 +108,13 @@ macro_rules! export {
                 let base = GUEST.address() as u32;
                 // SAFETY: a module imports nothing, so nothing that runs in here can call an export.
                 unsafe { GUEST.enter() }.tick(base, t_ns)
+            }
+
+            #[unsafe(no_mangle)]
+            extern "C" fn rt_state() -> i32 {
+                // SAFETY: a module imports nothing, so nothing that runs in here can call an export.
+                unsafe { GUEST.enter() }.save();
+                GUEST.address() + $crate::Guest::<$stage>::STATE as i32
             }
 
             #[panic_handler]

@@ -24,6 +24,8 @@ pub trait NativeStage: Send {
     fn config(&self) -> usize;
     /// Where the output area begins.
     fn output(&self) -> usize;
+    /// Writes the block that a swap carries over, and says where it begins.
+    fn state(&mut self) -> usize;
     /// 0, or −k for the manifest's k-th reason.
     fn configure(&mut self) -> i32;
     /// The number of records, or −k for the manifest's k-th reason.
@@ -78,6 +80,11 @@ where
 
     fn output(&self) -> usize {
         Guest::<S>::OUTPUT
+    }
+
+    fn state(&mut self) -> usize {
+        self.0.save();
+        Guest::<S>::STATE
     }
 
     fn configure(&mut self) -> i32 {

@@ -423,7 +423,11 @@ impl Source {
             manifest.config_bytes(),
             manifest.output_bytes(),
         );
-        let memory = input + config + output;
+        let state = match &manifest.state {
+            Some(state) => layout::aligned(state.bytes),
+            None => 0,
+        };
+        let memory = input + config + output + state;
         let (view, read) = match &manifest.input {
             Input::Frame => ("Input<'a>", "Some(area)"),
             Input::Record(_) if manifest.is_generic() => {
@@ -443,6 +447,7 @@ impl Source {
         line!(self, "    const INPUT_BYTES: usize = {input};");
         line!(self, "    const CONFIG_BYTES: usize = {config};");
         line!(self, "    const OUTPUT_BYTES: usize = {output};");
+        line!(self, "    const STATE_BYTES: usize = {state};");
         line!(self, "    type Memory = ::retrotap_sdk::Area<{memory}>;");
         line!(self, "    type Input<'a> = {view};");
         line!(self, "    type Config<'a> = Config<'a>;");

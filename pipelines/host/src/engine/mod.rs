@@ -109,7 +109,8 @@ pub(crate) trait Instance: Send {
     /// Writes into the memory; false, and nothing written, where it doesn't fit.
     fn write(&mut self, address: usize, bytes: &[u8]) -> bool;
     fn ask(&mut self, question: Question) -> Result<i32, Trap>;
-    /// Where the block begins that a swap carries over; `None` where the module has no `rt_state`.
+    /// Has it write the block that a swap carries over, and say where it begins; `None` where the module
+    /// has no `rt_state`.
     fn ask_state(&mut self) -> Result<Option<i32>, Trap>;
     fn configure(&mut self) -> Result<i32, Trap>;
     fn process(&mut self, input_bytes: i32, t_ns: i64) -> Result<i32, Trap>;

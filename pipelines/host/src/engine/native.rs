@@ -94,7 +94,7 @@ impl Instance for NativeInstance {
     }
 
     fn ask_state(&mut self) -> Result<Option<i32>, Trap> {
-        Ok(None)
+        Ok(Some(self.0.state() as i32))
     }
 
     fn configure(&mut self) -> Result<i32, Trap> {

@@ -196,6 +196,7 @@ impl ::retrotap_sdk::Contract for Contract {
     const INPUT_BYTES: usize = 40;
     const CONFIG_BYTES: usize = 72;
     const OUTPUT_BYTES: usize = 128;
+    const STATE_BYTES: usize = 0;
     type Memory = ::retrotap_sdk::Area<240>;
     type Input<'a> = Input;
     type Config<'a> = Config<'a>;

@@ -60,14 +60,17 @@ struct Placeable {
     row: usize,
 }
 
+/// What is kept of a cycle.
 #[derive(Clone, Copy, Debug)]
-struct Cycle {
-    t_ns: i64,
-    values: [f64; AXES_MAX],
+pub struct Cycle {
+    /// Line time of its last byte.
+    pub t_ns: i64,
+    /// Degrees or millimetres.
+    pub values: [f64; AXES_MAX],
     /// Age of the oldest value at that time, seconds.
-    age_s: Option<f64>,
+    pub age_s: Option<f64>,
     /// Mean rates since the cycle before, per second.
-    rates: Option<[f64; AXES_MAX]>,
+    pub rates: Option<[f64; AXES_MAX]>,
 }
 
 /// Why a capsule or an obstacle can't be used.
@@ -191,6 +194,18 @@ impl Arm {
         *slot = sighting;
         self.sighting_count += 1;
         Ok(())
+    }
+
+    /// The last cycle, for another version to go on with.
+    pub fn last(&self) -> Option<Cycle> {
+        self.begun.then_some(self.last)
+    }
+
+    /// Goes on after a cycle that another version took.
+    pub fn go_on(&mut self, last: Option<Cycle>) {
+        if let Some(last) = last {
+            (self.last, self.begun) = (last, true);
+        }
     }
 
     /// Takes the axis values (degrees or millimetres) of the cycle that ended at `t_ns`, the oldest of

@@ -1,6 +1,6 @@
 //! The stage: tables and parameters become an [`Arm`], and what it computes becomes records.
 
-use crate::arm::{AXES_MAX, Arm, ShapeError, Step, Timing};
+use crate::arm::{AXES_MAX, Arm, Cycle, ShapeError, Step, Timing};
 use crate::chain::{Joint, JointError, Motion};
 use crate::deciding;
 use crate::manifest::{
@@ -51,6 +51,34 @@ impl retrotap_sdk::Stage for ArmDistance {
         }
         self.0.set_rule(rule(config)?);
         Ok(())
+    }
+
+    fn save(&self, state: &mut retrotap_sdk::StateWords<'_>) {
+        let Some(cycle) = self.0.last() else { return };
+        state.set(1, 1);
+        state.set(2, cycle.t_ns as u64);
+        state.set_numbers(3, &cycle.values);
+        if let Some(age_s) = cycle.age_s {
+            state.set(3 + AXES_MAX, 1);
+            state.set_numbers(4 + AXES_MAX, &[age_s]);
+        }
+        if let Some(rates) = &cycle.rates {
+            state.set(5 + AXES_MAX, 1);
+            state.set_numbers(6 + AXES_MAX, rates);
+        }
+    }
+
+    fn restore(&mut self, state: &retrotap_sdk::StateWords<'_>) {
+        let has = |place| state.get(place) != 0;
+        self.0.go_on(has(1).then(|| Cycle {
+            t_ns: state.get(2) as i64,
+            values: state.numbers(3),
+            age_s: has(3 + AXES_MAX).then(|| {
+                let [age_s] = state.numbers(4 + AXES_MAX);
+                age_s
+            }),
+            rates: has(5 + AXES_MAX).then(|| state.numbers(6 + AXES_MAX)),
+        }));
     }
 
     fn process(

@@ -15,12 +15,15 @@ pub mod manifest {
     retrotap_sdk::manifest!();
 }
 
-use limits::{AXES, AxisBounds, Checker, Limits, Rejection, Speeds};
+use limits::{AXES, AxisBounds, Checker, Cycle, Limits, Rejection, Speeds};
 use manifest::{AxisSpeeds, Config, Contract, Input, Reason};
 
 /// The stage.
 #[derive(Debug, Default)]
 pub struct AxisLimits(Checker);
+
+/// Words of a cycle in the block that a swap carries over: whether it is there, its time, its values.
+const CYCLE_WORDS: usize = 2 + AXES;
 
 impl retrotap_sdk::Stage for AxisLimits {
     type Contract = Contract;
@@ -33,6 +36,25 @@ impl retrotap_sdk::Stage for AxisLimits {
         self.0
             .set_limits(Limits::from(config))
             .map_err(|_| Reason::EmptyRange)
+    }
+
+    fn save(&self, state: &mut retrotap_sdk::StateWords<'_>) {
+        for (start, cycle) in [1, CYCLE_WORDS + 1].into_iter().zip(self.0.kept()) {
+            let Some(cycle) = cycle else { continue };
+            state.set(start, 1);
+            state.set(start + 1, cycle.t_ns as u64);
+            state.set_numbers(start + 2, &cycle.values);
+        }
+    }
+
+    fn restore(&mut self, state: &retrotap_sdk::StateWords<'_>) {
+        let cycle = |start| {
+            (state.get(start) != 0).then(|| Cycle {
+                t_ns: state.get(start + 1) as i64,
+                values: state.numbers(start + 2),
+            })
+        };
+        self.0.go_on([cycle(1), cycle(CYCLE_WORDS + 1)]);
     }
 
     fn process(

@@ -50,10 +50,13 @@ pub enum Rejection {
 /// Speed of each axis since the cycle before, per second.
 pub type Speeds = [f64; AXES];
 
-#[derive(Clone, Copy, Debug)]
-struct Cycle {
-    t_ns: i64,
-    values: [f64; AXES],
+/// The values of one cycle.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cycle {
+    /// Line time of its last byte.
+    pub t_ns: i64,
+    /// Axis 1 to axis 7.
+    pub values: [f64; AXES],
 }
 
 /// Holds cycles against the limits and against each other.
@@ -66,6 +69,17 @@ pub struct Checker {
 }
 
 impl Checker {
+    /// The cycles that the next one is held against: accepted, and only in range.
+    #[must_use]
+    pub fn kept(&self) -> [Option<Cycle>; 2] {
+        [self.accepted, self.candidate]
+    }
+
+    /// Goes on with what another version kept.
+    pub fn go_on(&mut self, [accepted, candidate]: [Option<Cycle>; 2]) {
+        (self.accepted, self.candidate) = (accepted, candidate);
+    }
+
     /// Changes the limits; what was accepted stays.
     ///
     /// # Errors

@@ -45,6 +45,21 @@ pub struct Assembler {
     last_t_ns: i64,
 }
 
+/// A cycle of which frames are still to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// Index of the axis that must come, from 0.
+    pub expected: usize,
+    /// Whether the rest of a cycle is being passed over.
+    pub passing: bool,
+    /// The values so far, in hundred-thousandths.
+    pub values_1e5: [i32; AXES],
+    /// Line time of the first frame's last byte.
+    pub first_t_ns: i64,
+    /// Line time of the newest frame's last byte.
+    pub last_t_ns: i64,
+}
+
 impl CycleLimits {
     /// The time of one frame on the wire, and the longest time between two of a cycle. `None` where a
     /// whole cycle could be lost within the gap without being missed.
@@ -83,6 +98,31 @@ impl Assembler {
             first_t_ns: 0,
             last_t_ns: 0,
         }
+    }
+
+    /// The cycle that has begun, for another version to go on with.
+    #[must_use]
+    pub fn begun(&self) -> Begun {
+        Begun {
+            expected: self.expected,
+            passing: self.passing,
+            values_1e5: self.values_1e5,
+            first_t_ns: self.first_t_ns,
+            last_t_ns: self.last_t_ns,
+        }
+    }
+
+    /// Goes on with a cycle that another version began. One that can't be is none.
+    pub fn go_on(&mut self, begun: Begun) {
+        if begun.expected >= AXES {
+            self.discard();
+            return;
+        }
+        self.expected = begun.expected;
+        self.passing = begun.passing;
+        self.values_1e5 = begun.values_1e5;
+        self.first_t_ns = begun.first_t_ns;
+        self.last_t_ns = begun.last_t_ns;
     }
 
     /// Changes the limits; a cycle that has begun goes on.

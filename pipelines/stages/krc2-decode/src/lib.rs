@@ -18,7 +18,7 @@ pub mod manifest {
     retrotap_sdk::manifest!();
 }
 
-use cycle::{Assembler, Broken, Cycle, CycleLimits};
+use cycle::{Assembler, Begun, Broken, Cycle, CycleLimits};
 use frame::{AXES, AxisValue, Encoding, FrameError};
 use manifest::{Axes, Config, Contract, Reason, ValueEncoding};
 
@@ -48,6 +48,27 @@ impl retrotap_sdk::Stage for Decode {
             ValueEncoding::TwosComplement => Encoding::TwosComplement,
         };
         Ok(())
+    }
+
+    fn save(&self, state: &mut retrotap_sdk::StateWords<'_>) {
+        let begun = self.assembler.begun();
+        state.set(1, begun.expected as u64);
+        state.set(2, u64::from(begun.passing));
+        state.set(3, begun.first_t_ns as u64);
+        state.set(4, begun.last_t_ns as u64);
+        for (place, value) in (5..).zip(begun.values_1e5) {
+            state.set(place, value as u32 as u64);
+        }
+    }
+
+    fn restore(&mut self, state: &retrotap_sdk::StateWords<'_>) {
+        self.assembler.go_on(Begun {
+            expected: usize::try_from(state.get(1)).unwrap_or(AXES),
+            passing: state.get(2) != 0,
+            first_t_ns: state.get(3) as i64,
+            last_t_ns: state.get(4) as i64,
+            values_1e5: core::array::from_fn(|place| state.get(5 + place) as u32 as i32),
+        });
     }
 
     fn process(
