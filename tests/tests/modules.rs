@@ -6,20 +6,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use retrotap::cli::gateway::{self, Gateway, MachinePlan, Plan};
+use retrotap::config::broker::{BrokerUrl, ReleaseOn};
+use retrotap::config::limits::BATCH_LINGER;
 use retrotap::config::{Modules as ModuleSettings, Spool};
 use retrotap::line::{Input, Line, Output, Swap};
-use retrotap::modules::assemble::{Params, assemble};
+use retrotap::modules::assemble::{Params, assemble, hex};
 use retrotap::modules::catalog::Catalog;
 use retrotap::modules::signature::{SecretKey, Trust, TrustedKey, sign};
 use retrotap::port::PortSpec;
 use retrotap::simulate::{Faults, Krc2, Wire, drive};
+use retrotap::uplink;
 use retrotap::web::modules::{Deployed, Place, Refusal, StageModules};
 use retrotap::words::Stamp;
 use retrotap_host::{Manifest, Module, Successor, pack, pack_with_cases};
 use retrotap_tests::binary;
+use retrotap_tests::mosquitto::{Listener, Mosquitto};
 use retrotap_tests::robot::{CYCLE_BYTES, bytes, one_by_one, unbroken, way};
-use retrotap_tests::subscriber::eventually;
+use retrotap_tests::subscriber::{Subscriber, eventually};
+use rumqttc::{AsyncClient, Broker, MqttOptions, PublishOptions, QoS};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 const MACHINE: &str = "robot-1";
@@ -70,6 +76,7 @@ struct Plant {
     trust: Trust,
     secret: SecretKey,
     stop: CancellationToken,
+    inbox: Option<std::path::PathBuf>,
     robot: Option<tokio::task::JoinHandle<()>>,
 }
 
@@ -90,6 +97,7 @@ impl Plant {
             },
             secret,
             stop: CancellationToken::new(),
+            inbox: None,
             robot: None,
         }
     }
@@ -111,6 +119,26 @@ impl Plant {
     }
 
     async fn gateway(&self, record: bool) -> Gateway {
+        self.gateway_with(record, None).await
+    }
+
+    /// A gateway that takes modules over the broker on that port.
+    async fn gateway_with(&self, record: bool, broker: Option<u16>) -> Gateway {
+        let uplink = broker.map(|port| uplink::Settings {
+            site: Arc::from("aachen"),
+            gateway: Arc::from("cell-3"),
+            url: BrokerUrl {
+                tls: false,
+                host: "localhost".to_owned(),
+                port,
+            },
+            tls: None,
+            client_id: "retrotap-aachen-cell-3".to_owned(),
+            release_on: ReleaseOn::Broker,
+            linger: BATCH_LINGER,
+            hear: None,
+            modules: None,
+        });
         gateway::start(Plan {
             site: Arc::from("aachen"),
             gateway: Arc::from("cell-3"),
@@ -123,11 +151,13 @@ impl Plant {
                 send_frames: false,
             }],
             cells: Vec::new(),
-            uplink: None,
+            uplink,
             listen: None,
             shown_settings: json!({}),
             spool: Spool::at(self.path().join("spool")),
             modules: ModuleSettings {
+                mqtt: broker.is_some(),
+                folder: self.inbox.clone(),
                 trust: self.trust.clone(),
                 ..ModuleSettings::at(self.path().join("modules"))
             },
@@ -510,6 +540,92 @@ async fn a_replay_changes_modules_where_the_line_did() {
             "{record} {frame}"
         );
     }
+}
+
+/// The newest answer of the gateway on that topic.
+fn answered(answers: &Subscriber) -> Value {
+    let messages = answers.messages();
+    let newest = messages.last().map(|message| message.payload.as_str());
+    newest.map_or(Value::Null, |json| {
+        serde_json::from_str(json).expect("JSON")
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_the_broker_a_module_comes_in_chunks_however_they_come() {
+    let mut plant = Plant::new(true);
+    plant.robot();
+    let broker = Mosquitto::start(plant.path(), &Listener::Plain, "");
+    let root = format!("retrotap/1/aachen/cell-3/{MACHINE}/modules/{STAGE}");
+    let answers = Subscriber::start(broker.port(), None, &format!("{root}/answer")).await;
+    let gateway = plant.gateway_with(false, Some(broker.port())).await;
+    let options = MqttOptions::new("engineer", Broker::tcp("localhost", broker.port()));
+    let (client, mut events) = AsyncClient::builder(options).capacity(100).build();
+    tokio::spawn(async move { while events.poll().await.is_ok() {} });
+    eventually("the uplink is there", || {
+        let status = gateway.status.borrow();
+        serde_json::to_value(&status.uplink).expect("JSON")["state"] == "connected"
+    })
+    .await;
+    let send = async |file: &[u8], numbers: &[usize]| {
+        let sha256 = hex(&Sha256::digest(file));
+        let parts: Vec<&[u8]> = file.chunks(8000).collect();
+        for number in numbers {
+            let topic = format!("{root}/put/{sha256}/{number}/{}", parts.len());
+            let options = PublishOptions::new(QoS::AtLeastOnce);
+            let bytes = parts[number - 1].to_vec();
+            client.publish(topic, bytes, options).await.expect("room");
+        }
+        parts.len()
+    };
+    let file = plant.signed(&versioned(STAGE, "98.0.0", None));
+    let all: Vec<usize> = (1..=file.chunks(8000).count()).rev().collect();
+    // Backwards, twice, and one is lost.
+    let some: Vec<usize> = all
+        .iter()
+        .flat_map(|n| [*n, *n])
+        .filter(|n| *n != 3)
+        .collect();
+    let of = send(&file, &some).await;
+    eventually("it says what is missing", || {
+        answered(&answers)["missing"] == json!([3])
+    })
+    .await;
+    assert_eq!(answered(&answers)["have"], of - 1);
+    assert_ne!(stage(&gateway).await.running.module, "arm-distance@98.0.0");
+    send(&file, &[3, 3, 1]).await;
+    eventually("it runs", || answered(&answers)["state"] == "running").await;
+    assert_eq!(stage(&gateway).await.running.module, "arm-distance@98.0.0");
+    // Unsigned it isn't taken this way, though the settings allow it otherwise.
+    let unsigned = versioned(STAGE, "98.1.0", None);
+    let all: Vec<usize> = (1..=unsigned.chunks(8000).count()).collect();
+    send(&unsigned, &all).await;
+    eventually("it is refused", || answered(&answers)["state"] == "refused").await;
+    assert_eq!(answered(&answers)["check"], "signature");
+    assert_eq!(stage(&gateway).await.running.module, "arm-distance@98.0.0");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_in_the_folder_is_taken_or_refused_with_its_reason() {
+    let mut plant = Plant::new(false);
+    plant.robot();
+    let inbox = plant.path().join("inbox");
+    std::fs::create_dir_all(inbox.join(MACHINE)).expect("a folder");
+    plant.inbox = Some(inbox.clone());
+    let gateway = plant.gateway(false).await;
+    let file = inbox.join(MACHINE).join(format!("{STAGE}.wasm"));
+    std::fs::write(&file, versioned(STAGE, "99.0.0", None)).expect("written");
+    eventually("it is refused", || {
+        file.with_extension("wasm.refused").exists()
+    })
+    .await;
+    let why = std::fs::read_to_string(file.with_extension("wasm.why")).expect("a reason");
+    assert!(why.contains("not signed"), "{why}");
+    std::fs::write(&file, plant.signed(&versioned(STAGE, "99.0.0", None))).expect("written");
+    eventually("it is taken", || !file.exists()).await;
+    assert_eq!(stage(&gateway).await.running.module, "arm-distance@99.0.0");
+    gateway.stop().await;
 }
 
 /// What a line gives away: frames by number, and records with all their values, but without the version

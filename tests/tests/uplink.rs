@@ -60,6 +60,7 @@ impl Running {
             release_on,
             linger: limits::BATCH_LINGER,
             hear: None,
+            modules: None,
         };
         let task = tokio::spawn(uplink::run(
             settings,

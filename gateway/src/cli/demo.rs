@@ -105,6 +105,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             release_on: ReleaseOn::Broker,
             linger: BATCH_LINGER,
             hear: None,
+            modules: None,
         }),
         listen: Some(Listen {
             address: args.listen,

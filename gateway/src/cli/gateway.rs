@@ -20,7 +20,8 @@ use crate::cell::obstacles::Snapshot;
 use crate::config;
 use crate::config::cell::{Cell, SourceWay};
 use crate::config::limits::{
-    CELL_REQUESTS_MAX, HEARD_PENDING_MAX, INPUTS_PENDING_MAX, MODULE_REQUESTS_MAX,
+    CELL_REQUESTS_MAX, HEARD_PENDING_MAX, INPUTS_PENDING_MAX, MODULE_CHUNKS_PENDING_MAX,
+    MODULE_REQUESTS_MAX,
 };
 use crate::gauge::Gauge;
 use crate::line::{
@@ -42,7 +43,7 @@ use crate::words::LineState;
 use super::actions::Actions;
 use super::cells::{Cells, HearError};
 use super::modules::{Modules, Parts};
-use super::{module_folder, robots, scenes};
+use super::{module_chunks, module_folder, robots, scenes};
 
 /// What is to run.
 #[derive(Debug)]
@@ -274,6 +275,17 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
     if let Some(mut settings) = plan.uplink {
         let (to, heard) = mpsc::channel(HEARD_PENDING_MAX);
         settings.hear = cells.hears(to);
+        if plan.modules.mqtt {
+            let (to, chunks) = mpsc::channel(MODULE_CHUNKS_PENDING_MAX);
+            settings.modules = Some(to);
+            let receive = module_chunks::receive(
+                Arc::clone(&modules),
+                chunks,
+                board.clone(),
+                stop_rest.clone(),
+            );
+            tasks.push(tokio::spawn(receive));
+        }
         tasks.push(tokio::spawn(hear(
             Arc::clone(&cells),
             heard,

@@ -15,6 +15,7 @@ pub mod demo;
 pub mod gateway;
 pub mod keygen;
 pub mod module;
+mod module_chunks;
 mod module_folder;
 pub mod modules;
 mod page;

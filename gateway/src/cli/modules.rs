@@ -227,6 +227,43 @@ impl Modules {
         }
     }
 
+    /// Whether there is such a stage.
+    pub fn has(&self, machine: &str, stage: &str) -> bool {
+        let place = Place {
+            machine: machine.to_owned(),
+            stage: stage.to_owned(),
+            by: String::new(),
+            from: String::new(),
+        };
+        self.machine(&place).is_ok()
+    }
+
+    /// The same with a module that must be signed, whatever the settings allow otherwise.
+    ///
+    /// # Errors
+    ///
+    /// It isn't taken; nothing has changed.
+    pub async fn deploy_signed(
+        self: &Arc<Self>,
+        place: Place,
+        bytes: Vec<u8>,
+        sha256: String,
+    ) -> Result<Deployed, Refusal> {
+        let strict = Trust {
+            allow_unsigned: false,
+            ..self.trust.clone()
+        };
+        match checks::bytes(&bytes, Some(&sha256), &strict, unix_now_ns()) {
+            Ok(_) => self.deploy(place, bytes, Some(sha256), None).await,
+            Err(failed) => {
+                let refusal = failed_by(&failed);
+                let why = json!({"why": refusal.to_string()});
+                self.audit(&place, "module_refused", json!(null), why).await;
+                Err(refusal)
+            }
+        }
+    }
+
     /// Runs what ran beside what runs.
     ///
     /// # Errors

@@ -112,6 +112,7 @@ pub fn plan(
         release_on: mqtt.release_on,
         linger: BATCH_LINGER,
         hear: None,
+        modules: None,
     });
     Ok(Plan {
         site: settings.site.clone(),

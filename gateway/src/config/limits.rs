@@ -62,6 +62,21 @@ pub const MODULE_FOLDER_LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Files of that folder that are looked at, so that a wrong folder costs nothing: four for each machine.
 pub const MODULE_FOLDER_FILES_MAX: usize = 1024;
 
+/// Chunks of a module that comes over the broker: of 1 KiB each, for ways that take no more.
+pub const MODULE_CHUNKS_MAX: usize = 1024;
+
+/// Modules on their way over the broker, each of a megabyte at most.
+pub const MODULES_RECEIVED_MAX: usize = 8;
+
+/// Numbers of missing chunks that an answer names.
+pub const CHUNK_MISSING_TOLD_MAX: usize = 64;
+
+/// Chunks that wait to be put together; one that finds no place is missing, and is asked for again.
+pub const MODULE_CHUNKS_PENDING_MAX: usize = 64;
+
+/// How long chunks of a module that came whole may come again, doubled on their way.
+pub const MODULE_CHUNKS_LATE: Duration = Duration::from_secs(60);
+
 /// The shortest shadow run that says something.
 pub const SHADOW_MIN: Duration = Duration::from_secs(1);
 

@@ -119,6 +119,8 @@ pub struct Modules {
     pub path: PathBuf,
     /// A folder into which modules are put to be deployed, if there is one.
     pub folder: Option<PathBuf>,
+    /// Whether modules are taken over the broker.
+    pub mqtt: bool,
     /// Who must have signed them.
     pub trust: Trust,
 }
@@ -129,6 +131,7 @@ impl Modules {
         Self {
             path,
             folder: None,
+            mqtt: false,
             trust: Trust {
                 keys: Vec::new(),
                 allow_unsigned: true,

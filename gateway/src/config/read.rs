@@ -382,6 +382,7 @@ fn web(node: Node<'_>, folder: &Path, surroundings: &Surroundings<'_>) -> Option
 struct Changing {
     path: Option<PathBuf>,
     folder: Option<PathBuf>,
+    mqtt: bool,
     keys: Vec<TrustedKey>,
 }
 
@@ -398,6 +399,7 @@ impl Changing {
         Modules {
             path: self.path.unwrap_or_else(beside),
             folder: self.folder,
+            mqtt: self.mqtt,
             trust: Trust {
                 keys: self.keys,
                 allow_unsigned,
@@ -407,9 +409,10 @@ impl Changing {
 }
 
 fn modules(node: Node<'_>, folder: &Path) -> Option<Changing> {
-    let map = node.map(&["path", "folder", "trusted_keys"])?;
+    let map = node.map(&["path", "folder", "mqtt", "trusted_keys"])?;
     let path = map.optional("path", |node| own_dir(node, folder));
     let drop = map.optional("folder", |node| existing_dir(node, folder));
+    let mqtt = map.optional("mqtt", Node::boolean);
     let keys = map.optional("trusted_keys", |node| {
         node.distinct(|key| key.peek("name")?.scalar());
         node.list(1..=TRUSTED_KEYS_MAX, |key| trusted_key(key, folder))
@@ -417,6 +420,7 @@ fn modules(node: Node<'_>, folder: &Path) -> Option<Changing> {
     Some(Changing {
         path: path?,
         folder: drop?,
+        mqtt: mqtt?.unwrap_or(false),
         keys: keys?.unwrap_or_default(),
     })
 }

@@ -50,6 +50,7 @@ fn modules(modules: &Modules) -> Value {
     let Modules {
         path,
         folder,
+        mqtt,
         trust,
     } = modules;
     let keys: Vec<Value> = trust
@@ -60,7 +61,7 @@ fn modules(modules: &Modules) -> Value {
             json!({"name": known.name, "key": known.key.id().to_string(), "expires": expires})
         })
         .collect();
-    json!({"path": path, "folder": folder, "trusted_keys": keys})
+    json!({"path": path, "folder": folder, "mqtt": mqtt, "trusted_keys": keys})
 }
 
 fn machine(machine: &Machine) -> Value {

@@ -8,5 +8,6 @@ pub mod assemble;
 pub mod cases;
 pub mod catalog;
 pub mod checks;
+pub mod chunks;
 pub mod signature;
 pub mod store;

@@ -49,6 +49,11 @@ impl Board {
         self.put(format!("{machine}/schema/{module}"), manifest_json);
     }
 
+    /// What became of a module that comes in chunks.
+    pub fn put_module_answer(&self, machine: &str, stage: &str, json: &str) {
+        self.put(format!("{machine}/modules/{stage}/answer"), json);
+    }
+
     fn put(&self, path: String, json: &str) {
         self.documents.send_if_modified(|documents| {
             if documents.get(&*path).is_some_and(|held| &**held == json) {

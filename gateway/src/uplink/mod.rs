@@ -66,6 +66,8 @@ pub struct Settings {
     pub linger: Duration,
     /// What is listened to, if anything is.
     pub hear: Option<Hear>,
+    /// Where chunks of modules go, if any are taken over the broker.
+    pub modules: Option<mpsc::Sender<ModuleChunk>>,
 }
 
 /// What is said to cells, on `retrotap/1/<site>/<cell>/obstacles`.
@@ -75,6 +77,23 @@ pub struct Hear {
     pub cells: Vec<Arc<str>>,
     /// Where it goes. What finds no place there is dropped.
     pub to: mpsc::Sender<Heard>,
+}
+
+/// A chunk of a module, on `<machine>/modules/<stage>/put/<sha256>/<number>/<count>`.
+#[derive(Debug)]
+pub struct ModuleChunk {
+    /// For which machine.
+    pub machine: String,
+    /// In the place of which stage.
+    pub stage: String,
+    /// The hash of the whole file, in hexadecimal digits.
+    pub sha256: String,
+    /// Which chunk it is, from 1.
+    pub number: usize,
+    /// How many there are.
+    pub count: usize,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
 }
 
 /// A message to a cell.

@@ -25,7 +25,7 @@ use super::flight::{Flight, Untaken};
 use super::refusal::{Answer, Class, Refusal, answer, explain};
 use super::taken::Taken;
 use super::topics::{Topics, status_payload};
-use super::{Heard, ReleaseOn, Settings, tls};
+use super::{Heard, ModuleChunk, ReleaseOn, Settings, tls};
 use crate::config::limits::{
     ACKNOWLEDGE_TIMEOUT, BATCH_BYTES_MAX, BROKER_PACKET_BYTES_MIN, CONNECT_TIMEOUT,
     IN_FLIGHT_MESSAGES_MAX, KEEP_ALIVE, SHUTDOWN_FLUSH, TAKEN_PENDING_MAX, TOPIC_BYTES_MAX,
@@ -93,6 +93,10 @@ pub(super) async fn run(
     }
     let why = "a source says where people are: change the broker's permissions";
     filters.extend(hearing.cells.keys().map(|topic| (topic.clone(), why)));
+    if settings.modules.is_some() {
+        let why = "modules come in chunks: change the broker's permissions, or modules.mqtt";
+        filters.push((topics.modules_filter(), why));
+    }
     for (filter, why) in filters {
         if let Err(refusal) =
             subscribe(&client, &mut events, settings, &hearing, &filter, why).await
@@ -270,6 +274,7 @@ struct Hearing {
     /// Cells by topic.
     cells: BTreeMap<String, Arc<str>>,
     heard: Option<mpsc::Sender<Heard>>,
+    modules: Option<mpsc::Sender<ModuleChunk>>,
 }
 
 impl Hearing {
@@ -282,6 +287,7 @@ impl Hearing {
             said,
             cells: cells.map(topic).collect(),
             heard: hear.map(|hear| hear.to.clone()),
+            modules: settings.modules.clone(),
         }
     }
 
@@ -297,6 +303,19 @@ impl Hearing {
             };
             if heard.try_send(said).is_err() {
                 tracing::debug!(cell = &**cell, "a snapshot found no place");
+            }
+            return;
+        }
+        let chunk = str::from_utf8(topic)
+            .ok()
+            .and_then(|topic| Topics::chunk(&self.root, topic));
+        if let (Some(chunk), Some(modules)) = (chunk, &self.modules) {
+            let chunk = ModuleChunk {
+                bytes: payload.to_vec(),
+                ..chunk
+            };
+            if modules.try_send(chunk).is_err() {
+                tracing::debug!("a chunk of a module found no place");
             }
             return;
         }

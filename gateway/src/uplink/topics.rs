@@ -10,6 +10,8 @@
 //! | `<machine>/status` | yes | the line's state |
 //! | `<machine>/alarms`, `alarms` | yes | the alarms that are active, of a machine and of the gateway |
 //! | `<machine>/schema/<module>@<version>` | yes | the module's manifest |
+//! | `<machine>/modules/<stage>/put/<sha256>/<number>/<count>` | no | from outside: bytes of a module, chunk by chunk |
+//! | `<machine>/modules/<stage>/answer` | yes | what is missing of it, or what became of it |
 //!
 //! What is said to a cell, which may have robots on several gateways, comes on
 //! `retrotap/1/<site>/<cell>/obstacles`.
@@ -19,6 +21,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::ModuleChunk;
 use crate::words::Stream;
 
 /// The root of one gateway's topics.
@@ -55,6 +58,28 @@ impl Topics {
     /// What the lake says of all machines.
     pub fn taken_filter(&self) -> String {
         format!("{}/+/taken", self.root)
+    }
+
+    /// Chunks of modules for all machines.
+    pub fn modules_filter(&self) -> String {
+        format!("{}/+/modules/+/put/+/+/+", self.root)
+    }
+
+    /// The chunk that a topic names, without its bytes.
+    pub fn chunk(root: &str, topic: &str) -> Option<ModuleChunk> {
+        let rest = topic.strip_prefix(root)?.strip_prefix('/')?;
+        let levels: Vec<&str> = rest.split('/').collect();
+        let [machine, "modules", stage, "put", sha256, number, count] = levels[..] else {
+            return None;
+        };
+        Some(ModuleChunk {
+            machine: machine.to_owned(),
+            stage: stage.to_owned(),
+            sha256: sha256.to_owned(),
+            number: number.parse().ok()?,
+            count: count.parse().ok()?,
+            bytes: Vec::new(),
+        })
     }
 
     pub fn below(&self, path: &str) -> String {

@@ -139,6 +139,7 @@ pub(super) async fn to_a_subscriber(effort: &Effort) -> anyhow::Result<Vec<Figur
             release_on: ReleaseOn::Broker,
             linger: Duration::ZERO,
             hear: None,
+            modules: None,
         }),
         listen: None,
         shown_settings: serde_json::Value::Null,
