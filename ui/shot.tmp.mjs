@@ -1,0 +1,11 @@
+import { launch } from './e2e/browser.mjs';
+const b = await launch();
+const [, , url, out, w, h, wait, state, scheme] = process.argv;
+const p = await b.newPage({ viewport: { width: +w, height: +h }, colorScheme: scheme ?? 'light' });
+p.on('console', m => console.log(m.type(), m.text()));
+await p.goto(url);
+await p.waitForTimeout(+wait);
+if (state) await p.locator(`.band [data-state="${state}"]`).waitFor({ timeout: 60000 });
+await p.waitForTimeout(300);
+await p.screenshot({ path: out });
+await b.close();
