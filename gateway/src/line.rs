@@ -140,6 +140,8 @@ pub struct Line {
     rejections: Vec<String>,
     gauge: Gauge,
     frames: u64,
+    /// When the newest frame ended.
+    newest: Stamp,
 }
 
 impl Line {
@@ -179,6 +181,7 @@ impl Line {
             judge: None,
             stale_after_ns: assembled.stale_after_ns,
             frames: gauge.frames(),
+            newest: Stamp::default(),
             gauge,
         })
     }
@@ -237,6 +240,7 @@ impl Line {
             rejections: &self.rejections,
             gauge: &self.gauge,
             frames: &mut self.frames,
+            newest: &mut self.newest,
             port: 0,
         };
         (&mut self.framers, way)
@@ -431,6 +435,7 @@ struct Way<'a> {
     rejections: &'a [String],
     gauge: &'a Gauge,
     frames: &'a mut u64,
+    newest: &'a mut Stamp,
     port: u8,
 }
 
@@ -441,10 +446,16 @@ impl Way<'_> {
             Event::Frame(frame) => {
                 // A frame that ends with silence is older than the call that tells of it.
                 let age_ns = at.line_ns.saturating_sub(frame.t_ns);
-                let at = Stamp {
+                let mut at = Stamp {
                     line_ns: frame.t_ns,
                     wall_ns: at.wall_ns.saturating_sub_unsigned(age_ns),
                 };
+                // Where the driver gave several at once, each has its own time all the same: that of its
+                // records, here and when they are computed again from the frames.
+                if at.line_ns == self.newest.line_ns {
+                    at.wall_ns = at.wall_ns.max(self.newest.wall_ns.saturating_add(1));
+                }
+                *self.newest = at;
                 *self.frames += 1;
                 self.frame(
                     FrameSeen {
