@@ -135,7 +135,7 @@ impl Pipeline {
             match bind(manifest, &manifests[..stage]) {
                 Ok(source) => sources.push(source),
                 Err(causes) => {
-                    problems.extend(causes.into_iter().map(|cause| of(&manifest.stage, cause)))
+                    problems.extend(causes.into_iter().map(|cause| of(&manifest.stage, cause)));
                 }
             }
         }
