@@ -39,5 +39,7 @@ pub use pipeline::{
 };
 pub use records::{RecordRef, Value};
 pub use retrotap_abi::Manifest;
-pub use retrotap_abi::manifest::{Field, FieldsError, GenericField, Kind, Record};
+pub use retrotap_abi::manifest::{
+    Field, FieldsError, GenericField, Kind, ParameterDefault, Record,
+};
 pub use settings::{ParamValue, SettingError, Table, TableRow};

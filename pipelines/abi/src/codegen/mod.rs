@@ -2,10 +2,10 @@
 //! ever written twice.
 //!
 //! A stage's build script is one call of [`build`]; the stage then says
-//! `pub mod manifest { retrotap_sdk::manifest!(); }` and has everything typed. For AssemblyScript,
-//! [`assembly_script`] gives the same as constants.
+//! `pub mod manifest { retrotap_sdk::manifest!(); }` and has everything typed. For AssemblyScript and C,
+//! [`assembly_script`] and [`c`] give the same as constants.
 
-mod assembly_script;
+mod constants;
 mod names;
 mod rust;
 
@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs};
 
-pub use assembly_script::assembly_script;
+pub use constants::{assembly_script, c};
 pub use rust::rust;
 
 use crate::Manifest;
