@@ -73,6 +73,11 @@ impl Source {
             "pub const FRAME_BYTES_MAX: usize = {};",
             manifest.sizes.frame_bytes_max
         );
+        if manifest.fields.is_some() {
+            line!(self, "/// The most fields that an adapter may list.");
+            let fields_max = crate::limits::FIELDS_MAX;
+            line!(self, "pub const FIELDS_MAX: usize = {fields_max};");
+        }
         for table in &manifest.tables {
             line!(self, "/// The most rows of the table `{}`.", table.name);
             let name = super::names::constant_name(&table.name);
