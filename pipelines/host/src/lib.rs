@@ -14,6 +14,8 @@
 //! argument, and modules are bytes. The one thread it has lets compiled code see its deadline.
 
 mod bind;
+#[cfg(feature = "build")]
+pub mod build;
 mod engine;
 mod guest;
 pub mod inspect;
@@ -24,6 +26,8 @@ mod pipeline;
 mod records;
 mod settings;
 mod suggest;
+#[cfg(feature = "build")]
+pub mod testcase;
 
 pub use bind::{BindCause, BindError, StageSpec};
 #[cfg(feature = "native")]

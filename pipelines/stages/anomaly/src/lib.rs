@@ -27,7 +27,8 @@ pub struct Anomaly {
     fields: [(Bounds, Usual); FIELDS_MAX],
 }
 
-const ANY: Bounds = Bounds {
+/// All zeros: 32 of them are made in place, and not on a stack that has no room for them.
+const UNSET: Bounds = Bounds {
     rate_max: 0.0,
     deviation_min: 0.0,
 };
@@ -43,7 +44,7 @@ impl retrotap_sdk::Stage for Anomaly {
                 warm_up: 2,
                 forget_after_s: 0.0,
             },
-            fields: [(ANY, Usual::UNKNOWN); FIELDS_MAX],
+            fields: [(UNSET, Usual::UNKNOWN); FIELDS_MAX],
         }
     }
 

@@ -34,9 +34,10 @@ pub struct EquipmentHealth {
     emitted_t_ns: Option<i64>,
 }
 
-const ANY: Scale = Scale {
+/// All zeros: 32 of them are made in place, and not on a stack that has no room for them.
+const UNSET: Scale = Scale {
     healthy: 0.0,
-    failed: 1.0,
+    failed: 0.0,
 };
 
 impl retrotap_sdk::Stage for EquipmentHealth {
@@ -44,7 +45,7 @@ impl retrotap_sdk::Stage for EquipmentHealth {
 
     fn new() -> Self {
         Self {
-            fields: [(ANY, Wear::UNKNOWN); FIELDS_MAX],
+            fields: [(UNSET, Wear::UNKNOWN); FIELDS_MAX],
             lags: Lags {
                 smoothing_s: 1.0,
                 trend_s: 2.0,

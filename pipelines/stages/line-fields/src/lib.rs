@@ -59,7 +59,7 @@ impl retrotap_sdk::Stage for LineFields {
         Self {
             fields: [Field::NONE; FIELDS_MAX],
             count: 0,
-            decimal_mark: b'.',
+            decimal_mark: 0,
         }
     }
 
@@ -103,8 +103,9 @@ impl retrotap_sdk::Stage for LineFields {
 }
 
 impl Field {
+    /// All zeros: it is made in place, and not on a stack that has no room for 32 of them.
     const NONE: Self = Self {
-        kind: Kind::Bool,
+        kind: Kind::F64,
         pattern: [0; PATTERN_BYTES_MAX],
         length: 0,
     };

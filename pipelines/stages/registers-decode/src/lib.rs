@@ -31,6 +31,13 @@ pub struct RegistersDecode {
     count: usize,
 }
 
+/// All zeros: 32 of them are made in place, and not on a stack that has no room for them.
+const UNSET: Reading = Reading {
+    factor: 0.0,
+    divisor: 0.0,
+    ..Reading::PLAIN
+};
+
 impl retrotap_sdk::Stage for RegistersDecode {
     type Contract = Contract;
 
@@ -41,21 +48,23 @@ impl retrotap_sdk::Stage for RegistersDecode {
                 function: 3,
                 requests: Known::Heard { within_ns: 0 },
             }),
-            fields: [(Kind::F64, Reading::PLAIN); FIELDS_MAX],
+            fields: [(Kind::F64, UNSET); FIELDS_MAX],
             count: 0,
         }
     }
 
     fn configure(&mut self, config: &Config<'_>) -> Result<(), Reason> {
         let listening = listening(config)?;
-        let mut fields = [(Kind::F64, Reading::PLAIN); FIELDS_MAX];
-        let mut count = 0;
-        for (own, field) in fields.iter_mut().zip(config.fields()) {
+        // All of them are looked at before any is taken over.
+        config
+            .fields()
+            .try_for_each(|field| reading(&field).map(drop))?;
+        self.count = 0;
+        for (own, field) in self.fields.iter_mut().zip(config.fields()) {
             *own = (field.kind, reading(&field)?);
-            count += 1;
+            self.count += 1;
         }
         self.dialogue.listen(listening);
-        (self.fields, self.count) = (fields, count);
         Ok(())
     }
 

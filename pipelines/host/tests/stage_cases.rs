@@ -1,0 +1,163 @@
+//! The test cases of the shipped stages, `pipelines/stages/<name>/testcases/*.yaml`, and those of the stage
+//! that `retrotap stage new` writes, in each of its languages: in compiled code and in the interpreter the
+//! same, to the last bit of the output area.
+//!
+//! The modules are those in `target/stages`; `build-stages` makes them.
+#![cfg(all(feature = "wasmtime", feature = "spacewasm", feature = "build"))]
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use retrotap_host::build::{self, Language, template};
+use retrotap_host::testcase::{TestCase, TestCaseError};
+use retrotap_host::{Engine, Module, WasmtimeOptions};
+
+fn pipelines() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn engines() -> [Engine; 2] {
+    [
+        Engine::wasmtime(WasmtimeOptions::default()).unwrap(),
+        Engine::spacewasm(),
+    ]
+}
+
+/// The test cases in a folder, in the order of their names.
+fn cases(folder: &Path) -> Vec<(PathBuf, TestCase)> {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .map(|files| files.map(|file| file.unwrap().path()).collect())
+        .unwrap_or_default();
+    files.sort();
+    let read = |path: PathBuf| {
+        let case = TestCase::from_yaml(&fs::read_to_string(&path).unwrap());
+        let case = case.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        (path, case)
+    };
+    files.into_iter().map(read).collect()
+}
+
+/// Runs a case in every engine, and gives back the output areas, which are the same in all.
+fn passes(path: &Path, case: &TestCase, module: &Arc<Module>) -> Vec<Vec<u8>> {
+    let areas = engines().map(|engine| {
+        let areas = case.run(&engine, module);
+        areas.unwrap_or_else(|error| panic!("{}, {}: {error}", path.display(), engine.name()))
+    });
+    let [compiled, interpreted] = areas;
+    assert!(compiled == interpreted, "{}: other bits", path.display());
+    compiled
+}
+
+#[test]
+fn every_test_case_of_a_shipped_stage_is_passed_in_every_engine() {
+    let mut passed = 0;
+    for stage in fs::read_dir(pipelines().join("stages")).unwrap() {
+        let folder = stage.unwrap().path();
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let module = pipelines().join(format!("../target/stages/{name}.wasm"));
+        let module = Arc::new(Module::parse(&fs::read(&module).unwrap()).unwrap());
+        for (path, case) in cases(&folder.join("testcases")) {
+            passes(&path, &case, &module);
+            passed += 1;
+        }
+    }
+    assert!(passed >= 8, "{passed}");
+}
+
+#[test]
+fn every_shipped_stage_fits_on_the_tap() {
+    const TAP_BYTES: usize = 16 * 1024;
+    for stage in fs::read_dir(pipelines().join("stages")).unwrap() {
+        let manifest = build::manifest(&stage.unwrap().path()).unwrap();
+        let bytes = manifest.sizes.memory_bytes;
+        assert!(bytes <= TAP_BYTES, "{}: {bytes} bytes", manifest.stage);
+    }
+}
+
+/// A new stage in that language, built as its author would, and its folder.
+fn new_stage(language: Language) -> (tempfile::TempDir, Arc<Module>) {
+    let folder = tempfile::tempdir().unwrap();
+    template::write(folder.path(), "level-peaks", language).unwrap();
+    let (manifest, wasm) = build::stage(folder.path(), &folder.path().join("target")).unwrap();
+    assert_eq!(manifest.stage, "level-peaks");
+    (folder, Arc::new(Module::parse(&wasm).unwrap()))
+}
+
+#[test]
+fn a_new_stage_passes_the_same_test_case_in_every_language() {
+    let mut first = None;
+    for (name, language) in Language::ALL {
+        let (folder, module) = new_stage(language);
+        let cases = cases(&folder.path().join("testcases"));
+        assert_eq!(cases.len(), 1);
+        for (path, case) in &cases {
+            // What was left over in the area by records before is the stage's own matter; the records
+            // were compared.
+            let areas = passes(path, case, &module);
+            let emitted = areas[3].clone();
+            assert_eq!(*first.get_or_insert(emitted.clone()), emitted, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_new_stage_in_rust_brings_its_sdk_along() {
+    let folder = tempfile::tempdir().unwrap();
+    template::write(folder.path(), "level-peaks", Language::Rust).unwrap();
+    let file = |name: &str| folder.path().join(name).is_file();
+    assert!(file("src/lib.rs") && file("Cargo.toml") && file(".retrotap/sdk/src/lib.rs"));
+    // Its own sources name it, and nothing else's.
+    let manifest = fs::read_to_string(folder.path().join("Cargo.toml")).unwrap();
+    assert!(manifest.contains("name = \"level-peaks\"") && !manifest.contains("NAME"));
+}
+
+#[test]
+fn what_is_not_as_expected_is_said_with_its_call() {
+    let module = pipelines().join("../target/stages/smooth.wasm");
+    let module = Arc::new(Module::parse(&fs::read(module).unwrap()).unwrap());
+    let run = |text: &str| -> String {
+        let case = TestCase::from_yaml(text);
+        let done = case.and_then(|case| case.run(&Engine::spacewasm(), &module));
+        done.map(|_| ()).unwrap_err().to_string()
+    };
+    let fields = "about: a\nfields: [{name: a, from: b.a, unit: m}]\n";
+    let calls = |calls: &str| format!("{fields}calls: [{calls}]");
+    for (text, said) in [
+        (
+            calls("{at_s: 0, input: {a: 1}, gives: [{record: smoothed, a: 2}]}"),
+            "call 1: expected gave {a: 2, record: smoothed}, but it gave {a: 1, record: smoothed}",
+        ),
+        (
+            calls("{at_s: 0, input: {a: 1}, rejects: no}"),
+            "call 1: expected a rejection for `no`, but it gave {a: 1, record: smoothed}",
+        ),
+        (
+            calls("{at_s: 0, input: {c: 1}}"),
+            "call 1: `b` has no field `c`",
+        ),
+        (
+            calls("{at_s: 0, frame: '00'}, {at_s: 0}"),
+            "call 1: expected gave",
+        ),
+        (calls("{at_s: 0}"), "call 1: expected one of `frame`"),
+        (calls("{at_s: 0, frame: 1x}"), "call 1: `1x` is not bytes"),
+        (
+            "about: a\ncalls: []".to_owned(),
+            "the stage doesn't start: the stage is generic",
+        ),
+        ("abut: a\ncalls: []".to_owned(), "not a test case"),
+    ] {
+        let found = run(&text);
+        assert!(found.contains(said), "{text}: {found}");
+    }
+}
+
+#[test]
+fn a_test_case_in_yaml_can_be_wrong_and_never_panics() {
+    for text in ["", "[]", "about: 5", "about: a\ncalls: {}"] {
+        let error = TestCase::from_yaml(text).map(|_| ()).unwrap_err();
+        assert!(matches!(error, TestCaseError::Shape(_)), "{text}");
+    }
+}
