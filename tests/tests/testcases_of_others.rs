@@ -197,9 +197,12 @@ fn controller() -> Case {
         ports: 2,
         reads,
         must_come,
+        // Of the damaged answer's 15 bytes the last nine look like the beginning of a long one (B4 03 E6),
+        // until it doesn't come.
         counted: &[
             "1 frames rejected by registers-decode/no_request",
-            "15 bytes skipped for bad_checksum",
+            "6 bytes skipped for checksum",
+            "9 bytes skipped for timeout",
         ],
     }
 }
@@ -221,9 +224,9 @@ fn sensor() -> Case {
     })
     .collect::<Vec<_>>();
     for minute in (2..=160_u64).step_by(2) {
-        // A little noise; the velocity rises by 0.6 mm/s an hour.
+        // A little noise; the velocity rises by 1.2 mm/s an hour.
         let noise = (minute * 7 % 5) as u16;
-        let z = 108 + 10 * minute as u16 + noise + if minute == 120 { 3000 } else { 0 };
+        let z = 108 + 20 * minute as u16 + noise + if minute == 120 { 3000 } else { 0 };
         let bytes = answer(&[0, z, 0, 518 + noise, 0, 182 + noise]);
         let line_ns = minute * 60 * SECOND_NS;
         for (after_ns, bytes) in [(0, request(16, 6)), (50_000_000, bytes)] {
@@ -362,12 +365,12 @@ fn a_bearing_that_wears_is_told_once_for_its_knock_and_by_its_trend() {
             .all(|health| number(health, "trend_percent_per_h").is_none())
     );
     let last = healths.last().expect("some");
-    // 0.6 mm/s an hour of the 5.98 mm/s between healthy and failed are 10 % an hour; two time constants
-    // after the beginning most of it is seen.
+    // 1.2 mm/s an hour of the 5.98 mm/s between healthy and failed are 20 % an hour; more than two time
+    // constants after the beginning most of it is seen.
     let trend = number(last, "trend_percent_per_h").expect("told");
-    assert!((-11.0..-7.0).contains(&trend), "{trend}");
+    assert!((-22.0..-15.0).contains(&trend), "{trend}");
     let left_h = number(last, "left_h").expect("told");
-    assert!((7.0..13.0).contains(&left_h), "{left_h}");
+    assert!((2.5..5.0).contains(&left_h), "{left_h}");
 }
 
 #[test]

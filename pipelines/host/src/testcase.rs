@@ -1,18 +1,18 @@
 //! Test cases of a stage: what goes in, and what must come out, in YAML.
 //!
 //! ```yaml
-//! about: A line in another unit is no weight.
+//! name: a line in another unit is no weight
 //! record: weight                 # as in an adapter, with params and fields
 //! fields:
 //!   - {name: weight_g, unit: g, params: {pattern: "S ? # g"}}
-//! calls:
-//!   - {at_s: 0.5, line: "S S   100.00 g", gives: [{record: weight, weight_g: 100}]}
-//!   - {at_s: 1.0, line: "S S   100.00 kg", rejects: no_match}
+//! steps:
+//!   - {t_s: 0.5, line: "S S   100.00 g", records: [{record: weight, fields: {weight_g: 100}}]}
+//!   - {t_s: 1.0, line: "S S   100.00 kg", rejected: no_match}
 //! ```
 //!
-//! A call is a `frame` in hexadecimal digits, a `line` of ASCII that CR and LF are put behind, an `input`
-//! (a record's fields by name), or a `tick`. Without `rejects` it is accepted; `gives` lists all records
-//! with all their fields. A number is as expected within a billionth of it.
+//! A step has a `frame` in hexadecimal digits, a `line` of ASCII that CR and LF are put behind, a `record`
+//! (fields of the input by name), or nothing but its time, which is a tick. Without `rejected` it is
+//! accepted; `records` lists all that come, with all their fields, to the last bit of a number.
 //!
 //! What it doesn't do: bind stages to each other. One stage alone is tried.
 
@@ -31,15 +31,12 @@ use crate::pipeline::REQUIRED_FIELD_ABSENT;
 use crate::records::{Records, Value};
 use crate::settings::{Config, ParamValue};
 
-/// How far a number may be from the expected one, as a share of it.
-const TOLERANCE: f64 = 1e-9;
-
 /// A test case as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TestCase {
     /// What it shows, in a sentence.
-    pub about: String,
+    pub name: String,
     /// Parameters, as in an adapter.
     #[serde(default)]
     params: BTreeMap<String, ParameterDefault>,
@@ -49,22 +46,29 @@ pub struct TestCase {
     /// Another name for their record.
     record: Option<String>,
     /// What happens, in this order.
-    calls: Vec<Call>,
+    steps: Vec<Step>,
 }
 
-/// One call.
+/// One call, and what must come of it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Call {
-    at_s: f64,
+struct Step {
+    t_s: f64,
     frame: Option<String>,
     line: Option<String>,
-    input: Option<BTreeMap<String, Given>>,
+    record: Option<BTreeMap<String, Given>>,
     #[serde(default)]
-    tick: bool,
+    records: Vec<Emitted>,
+    rejected: Option<String>,
+}
+
+/// A record that comes out.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Emitted {
+    record: String,
     #[serde(default)]
-    gives: Vec<BTreeMap<String, Given>>,
-    rejects: Option<String>,
+    fields: BTreeMap<String, Given>,
 }
 
 /// A value as it is written.
@@ -85,19 +89,19 @@ pub enum TestCaseError {
     /// The stage can't be set or started like this.
     #[error("the stage doesn't start: {0}")]
     Start(String),
-    /// A call can't be made.
-    #[error("call {call}: {message}")]
-    Call {
+    /// A step can't be made.
+    #[error("step {step}: {message}")]
+    Step {
         /// Which, from 1.
-        call: usize,
+        step: usize,
         /// Why.
         message: String,
     },
-    /// Something else came of a call.
-    #[error("call {call}: expected {expected}, but it {came}")]
+    /// Something else came of a step.
+    #[error("step {step}: expected {expected}, but it {came}")]
     Differs {
         /// Which, from 1.
-        call: usize,
+        step: usize,
         /// What should have come.
         expected: String,
         /// What came.
@@ -105,9 +109,9 @@ pub enum TestCaseError {
     },
 }
 
-/// What came of a call.
+/// What came of a step.
 enum Came {
-    Records(Vec<BTreeMap<String, Given>>),
+    Records(Vec<Emitted>),
     Rejected(String),
     Struck(String),
 }
@@ -121,7 +125,7 @@ impl TestCase {
         serde_saphyr::from_str(text).map_err(|error| TestCaseError::Shape(error.to_string()))
     }
 
-    /// Makes its calls, and gives back the output area after each: what two engines are compared by.
+    /// Makes its steps, and gives back the output area after each: what two engines are compared by.
     ///
     /// # Errors
     /// The first thing that isn't as expected.
@@ -133,14 +137,14 @@ impl TestCase {
         let mut guests = [self.start(engine, module)?];
         let mut records = Records::default();
         let mut areas = Vec::new();
-        for (place, call) in self.calls.iter().enumerate() {
+        for (place, step) in self.steps.iter().enumerate() {
             let number = place + 1;
             records.clear();
             let [guest] = &mut guests;
-            let t_ns = (call.at_s * 1e9).round() as i64;
-            let input = call.bytes(&guest.manifest);
-            let input = input.map_err(|message| TestCaseError::Call {
-                call: number,
+            let t_ns = (step.t_s * 1e9).round() as i64;
+            let input = step.bytes(&guest.manifest);
+            let input = input.map_err(|message| TestCaseError::Step {
+                step: number,
                 message,
             })?;
             let done = match input {
@@ -149,10 +153,10 @@ impl TestCase {
             };
             areas.push(guest.output_area().unwrap_or_default().to_vec());
             let came = came(done, &records, &guests);
-            if !call.is_met(&came) {
+            if !step.is_met(&came) {
                 return Err(TestCaseError::Differs {
-                    call: number,
-                    expected: call.expected(),
+                    step: number,
+                    expected: step.expected(),
                     came: came.words(),
                 });
             }
@@ -190,49 +194,30 @@ impl TestCase {
     }
 }
 
-impl Call {
+impl Step {
     /// The bytes of the input area; nothing for a tick.
     fn bytes(&self, manifest: &Manifest) -> Result<Option<Vec<u8>>, String> {
-        match (&self.frame, &self.line, &self.input, self.tick) {
-            (Some(frame), None, None, false) => hex(frame).map(Some),
-            (None, Some(line), None, false) => Ok(Some(format!("{line}\r\n").into_bytes())),
-            (None, None, Some(fields), false) => record(manifest, fields).map(Some),
-            (None, None, None, true) => Ok(None),
-            _ => Err("expected one of `frame`, `line`, `input` and `tick: true`".into()),
+        match (&self.frame, &self.line, &self.record) {
+            (Some(frame), None, None) => hex(frame).map(Some),
+            (None, Some(line), None) => Ok(Some(format!("{line}\r\n").into_bytes())),
+            (None, None, Some(fields)) => record(manifest, fields).map(Some),
+            (None, None, None) => Ok(None),
+            _ => Err("has more than one of `frame`, `line` and `record`".into()),
         }
     }
 
     fn is_met(&self, came: &Came) -> bool {
-        match (came, &self.rejects) {
+        match (came, &self.rejected) {
             (Came::Rejected(reason), Some(expected)) => reason == expected,
-            (Came::Records(records), None) => {
-                records.len() == self.gives.len()
-                    && records.iter().zip(&self.gives).all(|(came, wanted)| {
-                        came.len() == wanted.len()
-                            && came.iter().all(|(name, value)| {
-                                wanted.get(name).is_some_and(|wanted| value.is(wanted))
-                            })
-                    })
-            }
+            (Came::Records(records), None) => records == &self.records,
             _ => false,
         }
     }
 
     fn expected(&self) -> String {
-        match &self.rejects {
-            Some(reason) => format!("a rejection for `{reason}`"),
-            None => Came::Records(self.gives.clone()).words(),
-        }
-    }
-}
-
-impl Given {
-    fn is(&self, wanted: &Self) -> bool {
-        match (self, wanted) {
-            (Self::Number(came), Self::Number(wanted)) => {
-                (came - wanted).abs() <= TOLERANCE * wanted.abs().max(1.0)
-            }
-            _ => self == wanted,
+        match &self.rejected {
+            Some(reason) => format!("that it rejects it for `{reason}`"),
+            None => format!("that it {}", Came::Records(self.records.clone()).words()),
         }
     }
 }
@@ -246,9 +231,9 @@ impl Came {
             Self::Records(records) => records,
         };
         let mut words = String::from("gave");
-        for record in records {
-            words.push_str(" {");
-            for (place, (name, value)) in record.iter().enumerate() {
+        for Emitted { record, fields } in records {
+            let _ = write!(words, " {record} {{");
+            for (place, (name, value)) in fields.iter().enumerate() {
                 let comma = if place == 0 { "" } else { ", " };
                 let _ = match value {
                     Given::Bool(value) => write!(words, "{comma}{name}: {value}"),
@@ -272,7 +257,6 @@ fn came(done: Result<(), Halt>, records: &Records, guests: &[Guest; 1]) -> Came 
         Err(Halt::Rejected(_)) => Came::Rejected(REQUIRED_FIELD_ABSENT.into()),
         Ok(()) => {
             let records = records.iter(guests).map(|record| {
-                let name = Given::Text(record.name().into());
                 let fields = record.fields().map(|(name, value)| {
                     let value = match value {
                         Value::F64(number) => Given::Number(number),
@@ -283,7 +267,10 @@ fn came(done: Result<(), Halt>, records: &Records, guests: &[Guest; 1]) -> Came 
                     };
                     (name.to_owned(), value)
                 });
-                fields.chain([("record".to_owned(), name)]).collect()
+                Emitted {
+                    record: record.name().to_owned(),
+                    fields: fields.collect(),
+                }
             });
             Came::Records(records.collect())
         }

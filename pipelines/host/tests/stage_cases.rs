@@ -122,32 +122,39 @@ fn what_is_not_as_expected_is_said_with_its_call() {
         let done = case.and_then(|case| case.run(&Engine::spacewasm(), &module));
         done.map(|_| ()).unwrap_err().to_string()
     };
-    let fields = "about: a\nfields: [{name: a, from: b.a, unit: m}]\n";
-    let calls = |calls: &str| format!("{fields}calls: [{calls}]");
+    let fields = "name: a\nfields: [{name: a, from: b.a, unit: m}]\n";
+    let steps = |steps: &str| format!("{fields}steps: [{steps}]");
     for (text, said) in [
         (
-            calls("{at_s: 0, input: {a: 1}, gives: [{record: smoothed, a: 2}]}"),
-            "call 1: expected gave {a: 2, record: smoothed}, but it gave {a: 1, record: smoothed}",
+            steps("{t_s: 0, record: {a: 1}, records: [{record: smoothed, fields: {a: 2}}]}"),
+            "step 1: expected that it gave smoothed {a: 2}, but it gave smoothed {a: 1}",
         ),
         (
-            calls("{at_s: 0, input: {a: 1}, rejects: no}"),
-            "call 1: expected a rejection for `no`, but it gave {a: 1, record: smoothed}",
+            steps("{t_s: 0, record: {a: 1}, rejected: no}"),
+            "step 1: expected that it rejects it for `no`, but it gave smoothed {a: 1}",
         ),
         (
-            calls("{at_s: 0, input: {c: 1}}"),
-            "call 1: `b` has no field `c`",
+            steps("{t_s: 0, record: {a: 1}}"),
+            "step 1: expected that it gave no record, but it gave smoothed {a: 1}",
         ),
         (
-            calls("{at_s: 0, frame: '00'}, {at_s: 0}"),
-            "call 1: expected gave",
+            steps("{t_s: 0}, {t_s: 1, record: {c: 1}}"),
+            "step 2: `b` has no field `c`",
         ),
-        (calls("{at_s: 0}"), "call 1: expected one of `frame`"),
-        (calls("{at_s: 0, frame: 1x}"), "call 1: `1x` is not bytes"),
         (
-            "about: a\ncalls: []".to_owned(),
+            steps("{t_s: 0, record: {a: yes please}}"),
+            "step 1: `a` is of another kind",
+        ),
+        (
+            steps("{t_s: 0, frame: '00', line: a}"),
+            "step 1: has more than one of `frame`",
+        ),
+        (steps("{t_s: 0, frame: 1x}"), "step 1: `1x` is not bytes"),
+        (
+            "name: a\nsteps: []".to_owned(),
             "the stage doesn't start: the stage is generic",
         ),
-        ("abut: a\ncalls: []".to_owned(), "not a test case"),
+        ("nam: a\nsteps: []".to_owned(), "not a test case"),
     ] {
         let found = run(&text);
         assert!(found.contains(said), "{text}: {found}");
@@ -156,7 +163,7 @@ fn what_is_not_as_expected_is_said_with_its_call() {
 
 #[test]
 fn a_test_case_in_yaml_can_be_wrong_and_never_panics() {
-    for text in ["", "[]", "about: 5", "about: a\ncalls: {}"] {
+    for text in ["", "[]", "name: a", "name: a\nsteps: {}"] {
         let error = TestCase::from_yaml(text).map(|_| ()).unwrap_err();
         assert!(matches!(error, TestCaseError::Shape(_)), "{text}");
     }
