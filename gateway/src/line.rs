@@ -42,7 +42,7 @@ use crate::spool::Fields;
 use crate::words::{Chunk, ClockState, RawFrame, Record, Stamp};
 
 pub use hands::{Hands, Writes};
-pub use inputs::{Input, InputError, Parameter, adapter_of, table_used};
+pub use inputs::{Input, InputError, Parameter, adapter_of, params_of, table_used};
 use judge::Judge;
 pub use judge::{GATEWAY_MODULE, Judged, SEPARATION_STATE, manifest_json};
 pub use live::{Live, run, supervise};
@@ -70,6 +70,15 @@ pub enum ApplyError {
     /// Rules for a robot whose pipeline says nothing of separation.
     #[error("no stage of this pipeline has a record `separation`: a cell can't watch this machine")]
     NoSeparation,
+}
+
+impl ApplyError {
+    fn is_of_another_pipeline(&self) -> bool {
+        matches!(
+            self,
+            Self::NoSeparation | Self::Setting(SettingError::UnknownStage { .. })
+        )
+    }
 }
 
 /// A frame with its place on the line.
@@ -307,6 +316,27 @@ impl Line {
 
     fn framing_idle_at_ns(&self) -> Option<u64> {
         self.framers.iter().filter_map(Framer::idle_at_ns).min()
+    }
+
+    /// The same for what was recorded, maybe with another pipeline: what is for a stage that this one
+    /// doesn't have is left out, and said.
+    ///
+    /// # Errors
+    ///
+    /// As [`Line::apply`].
+    pub fn apply_recorded(
+        &mut self,
+        input: &Input,
+        at: Stamp,
+        sink: &mut impl FnMut(Output<'_>),
+    ) -> Result<(), ApplyError> {
+        match self.apply(input, at, sink) {
+            Err(error) if error.is_of_another_pipeline() => {
+                tracing::warn!(%error, "recorded with another pipeline: left out");
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     /// Changes what the frames after `at` are computed with, and judges anew with it.

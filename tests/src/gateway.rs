@@ -86,6 +86,11 @@ impl Gateway {
             .unwrap_or_default()
     }
 
+    /// The port of its page.
+    pub fn page(&self) -> u16 {
+        self.page
+    }
+
     /// The state of a machine's line, in the page's word.
     pub fn state(&self, id: &str) -> String {
         self.machine(id)["line"]["state"]

@@ -1,7 +1,7 @@
 //! An MQTT client that remembers all it gets, through any number of broken connections.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rumqttc::{
     AsyncClient, Broker, BrokerSessionResumePolicy, Event, MqttOptions, Packet, QoS, SessionMode,
@@ -18,6 +18,8 @@ pub struct Message {
     pub payload: String,
     /// Whether the broker had kept it.
     pub retain: bool,
+    /// When it came.
+    pub at: Instant,
 }
 
 /// A subscriber; it ends when dropped.
@@ -74,6 +76,7 @@ impl Subscriber {
                             topic: String::from_utf8_lossy(&publish.topic).into_owned(),
                             payload: String::from_utf8_lossy(&publish.payload).into_owned(),
                             retain: publish.retain,
+                            at: Instant::now(),
                         };
                         kept.lock().expect("not poisoned").push(message);
                     }

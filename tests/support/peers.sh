@@ -8,6 +8,7 @@ peers=$PWD/target/tools/peers
 
 telegraf_version=1.37.2
 node_red_version=5.0.7
+serialport_version=2.0.3
 
 say() { printf 'peers: %s\n' "$*"; }
 
@@ -29,12 +30,13 @@ telegraf() {
 }
 
 node_red() {
-  [ -f "$peers/node-red/node_modules/node-red/red.js" ] && return 0
+  [ -d "$peers/node-red/node_modules/node-red-node-serialport" ] && return 0
   say "installing Node-RED $node_red_version"
   mkdir -p "$peers/node-red"
   (
     cd "$peers/node-red" || exit 1
-    npm install --no-audit --no-fund --omit=dev --loglevel=error "node-red@$node_red_version"
+    npm install --no-audit --no-fund --omit=dev --loglevel=error "node-red@$node_red_version" \
+      "node-red-node-serialport@$serialport_version"
   ) || say "Node-RED can't be installed here"
 }
 

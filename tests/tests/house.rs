@@ -193,6 +193,7 @@ fn what_a_crate_is_for_stays_in_its_room() {
         (
             "reqwest::",
             &[
+                "gateway/src/cli/actions.rs",
                 "lake/src/influx.rs",
                 "lake/src/buckets.rs",
                 "lake/src/cli.rs",
@@ -203,6 +204,7 @@ fn what_a_crate_is_for_stays_in_its_room() {
             &["gateway/src/cli/service.rs", "gateway/src/port/store.rs"],
         ),
         ("mqtt5::", &["gateway/src/demo_broker.rs"]),
+        ("gpiocdev::", &["gateway/src/cli/actions.rs"]),
         ("rusqlite::", &["gateway/src/spool/"]),
         ("urdf_rs::", &["gateway/src/robot/"]),
         ("axum::", &["gateway/src/web/", "lake/src/health.rs"]),

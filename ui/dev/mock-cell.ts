@@ -277,6 +277,8 @@ export function mockCell(scenario: Scenario, elapsed_s: number, since_s: number)
     obstacles: [...moment.obstacles, FENCE],
     obstacles_age_s: round(isOld ? stands_s + 0.3 : 0.041 + (at_s % 0.1), 4),
     obstacles_source: 'simulated',
+    actions_failed: scenario === 'faults' ? 2 : 0,
+    snapshots_refused: scenario === 'faults' ? 7 : 0,
   };
 }
 

@@ -92,7 +92,6 @@ class Mock {
   /** The answer: a status and JSON. */
   async answer(method: string, url: URL, body: () => Promise<unknown>): Promise<[number, unknown]> {
     const path = url.pathname.replace('/api/v1/', '');
-    if (this.#scenario === 'old-gateway' && path !== 'status') return problem(404, 'Not Found');
     if (path === 'session' || path === 'claim') return this.#session(method, path, await body());
     if (!this.mayLook) return problem(401, 'Sign in first.');
     const limit = Number(url.searchParams.get('limit') ?? 100);

@@ -13,7 +13,6 @@ export const SCENARIOS = [
   'robots',
   'login',
   'claim',
-  'old-gateway',
   'faults',
   'silent',
   'stale',
@@ -40,9 +39,7 @@ export function mockStatus(scenario: Scenario, elapsed_s: number, since_s = 0): 
     gateway: 'cell-3',
     simulated: true,
     machines: scenario === 'none' ? [] : machines,
-    ...(scenario === 'old-gateway'
-      ? {}
-      : { cells: scenario === 'none' ? [] : [mockCell(scenario, elapsed_s, since_s)] }),
+    cells: scenario === 'none' ? [] : [mockCell(scenario, elapsed_s, since_s)],
     uplink: {
       state: scenario === 'refused' ? 'refused' : 'connected',
       url: 'mqtts://127.0.0.1:8883',

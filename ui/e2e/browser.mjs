@@ -13,7 +13,7 @@ export const SIZES = /** @type {const} */ ([
 const ENGLISH =
   /\b(the|and|of|with|is|are|from|to|no|not|nothing|nobody|unknown|stale|running|distance|warning|clear|speed|robot stops|newest|last|frames?|axes|flange|cell|machines?|settings|events?|sign|past|since|ago)\b/gi;
 /** What is shown as it stands in records and files. */
-const RAW = 'noscript, pre, code, script, style, [lang="en"], .gateway, .machine';
+const RAW = 'noscript, pre, code, script, style, [lang="en"], [translate="no"]';
 
 export async function launch() {
   return chromium.launch({
@@ -47,11 +47,12 @@ export async function barriers(page) {
 }
 
 /**
- * English words on a page that is German.
+ * English words on a page that is German; names that people gave are in no language.
  *
  * @param {import('playwright-core').Page} page
+ * @param {string[]} names
  */
-export async function englishWords(page) {
+export async function englishWords(page, names) {
   const text = await page.evaluate((raw) => {
     // Off the page a text has no line breaks: what stands beside each other must not run together.
     const copy = /** @type {HTMLElement} */ (document.body.cloneNode(true));
@@ -64,7 +65,8 @@ export async function englishWords(page) {
     );
     return [...parts, ...labels].join(' | ');
   }, RAW);
-  return [...new Set(text.match(ENGLISH) ?? [])];
+  const unnamed = names.reduce((rest, name) => rest.replaceAll(name, '…'), text);
+  return [...new Set(unnamed.match(ENGLISH) ?? [])];
 }
 
 /**

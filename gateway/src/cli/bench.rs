@@ -16,7 +16,7 @@ mod computing;
 mod latency;
 mod report;
 mod spool;
-mod stop;
+pub mod stop;
 mod subscriber;
 mod workload;
 

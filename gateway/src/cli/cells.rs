@@ -420,6 +420,7 @@ impl Running {
 /// What a person should know: the cause where it says something, else the state.
 pub(super) fn sentence(state: State, cause: Cause) -> &'static str {
     match (cause.sentence(), state) {
+        ("", State::Clear) => "nobody is near",
         ("", State::Warn) => "somebody is within the warning margin",
         ("", State::Stop) => "somebody is nearer than the protective distance",
         (sentence, _) => sentence,

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 
 use crate::capture::{InputKind, Item, Start};
 use crate::cell::obstacles::Snapshot;
-use crate::line::{Input, Line, Output, Parameter, adapter_of};
+use crate::line::{Input, Line, Output, Parameter, adapter_of, params_of};
 use crate::modules::assemble::{Params, assemble, hex};
 use crate::modules::catalog::Catalog;
 use crate::port::replay::{Replay, Speed};
@@ -121,13 +121,14 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
 
     let engine = catalog.engine()?;
+    let params = params_of(&adapter, params);
     let assembled = assemble(&engine, &catalog, &adapter, &params)?;
     let gauge = Line::gauge_for(&assembled);
     let mut line = Line::new(assembled, gauge.clone())?;
 
     let mut printer = Printer::new(&args)?;
     for (input, line_ns) in &early {
-        line.apply(
+        line.apply_recorded(
             input,
             Stamp {
                 line_ns: *line_ns,
@@ -148,7 +149,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
                 if captured.kind == InputKind::Reset {
                     line.disconnected(at, &mut |output| printer.take(output));
                 } else if let Some(input) = Input::from_captured(captured)? {
-                    line.apply(&input, at, &mut |output| printer.take(output))?;
+                    line.apply_recorded(&input, at, &mut |output| printer.take(output))?;
                 }
             }
             None => break None,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::capture::{Input as Captured, InputKind, Start, TableUsed};
 use crate::cell::obstacles::{Room, SnapshotError};
 use crate::cell::separation::Rules;
+use crate::modules::assemble::Params;
 use crate::modules::catalog::LoadedAdapter;
 
 /// The adapter with the tables that a line began with.
@@ -21,6 +22,25 @@ pub fn adapter_of(adapter: &LoadedAdapter, start: &Start) -> LoadedAdapter {
         };
         adapter.with_table(&used.stage, &used.table, table)
     })
+}
+
+/// The parameters that a line began with, as far as this adapter's pipeline has their stages.
+pub fn params_of(adapter: &LoadedAdapter, mut params: Params) -> Params {
+    params.retain(|stage, _| {
+        let has = adapter
+            .adapter
+            .pipeline
+            .iter()
+            .any(|has| has.stage == *stage);
+        if !has {
+            tracing::warn!(
+                stage,
+                "recorded for a stage that this pipeline doesn't have: left out"
+            );
+        }
+        has
+    });
+    params
 }
 
 /// A table as it stands in a line's beginning.

@@ -1,8 +1,8 @@
 //! From what the stages say of distances to the robot's state, between pipeline and sink.
 //!
-//! Evaluated are the frames that bring a `separation`, every change of obstacles or parameters, and
-//! each 20 ms of line time after the last evaluation as long as the line is fresh. Whoever wants a
-//! separation and doesn't get one says `unknown`.
+//! Evaluated are the frames that get as far as the module of `separation`, every change of obstacles or
+//! parameters, and each 20 ms of line time after the last evaluation as long as the line is fresh. Whoever
+//! wants a separation and doesn't get one says `unknown`.
 //!
 //! Keeps true: what is due is due at an instant of line time that depends on nothing but what came
 //! before, so a replay judges at the same instants.
@@ -77,11 +77,11 @@ pub(super) struct Judge {
     stale_after_ns: u64,
     /// Until when the newest word of the cell's source holds; `None` before the first.
     source_holds_until_ns: Option<u64>,
-    /// The last frame that brought a separation; `None` where the line isn't fresh.
+    /// The last frame that the module took to its end; `None` where the line isn't fresh.
     fresh_ns: Option<u64>,
     /// The last evaluation.
     evaluated_ns: u64,
-    /// Rejected frames since a separation came.
+    /// Rejected frames since then.
     rejections: u32,
     /// Whether a separation ever came since the line began, or began anew.
     begun: bool,
@@ -169,11 +169,9 @@ impl Judge {
                 {
                     return None;
                 }
-                if self.separation_of(outcome).is_some() {
-                    self.fresh_ns = Some(at.line_ns);
-                    self.rejections = 0;
-                    self.begun = true;
-                }
+                self.fresh_ns = Some(at.line_ns);
+                self.rejections = 0;
+                self.begun |= self.separation_of(outcome).is_some();
             }
             Verdict::Rejected { .. } | Verdict::Struck { .. } => {
                 self.rejections = self.rejections.saturating_add(1);

@@ -90,10 +90,11 @@ fn inherited() -> Vec<(OwnedFd, String)> {
 /// One that was opened for another access is let go, because the settings say now what may be done.
 pub(super) fn take(path: &Path, access: Access) -> Option<(OwnedFd, Lease)> {
     let mut held = store()?.lock().unwrap_or_else(PoisonError::into_inner);
-    let device = device_at(path)?;
+    // Before the device is looked for: while it is unplugged, nothing is there.
+    let wanted = device_at(path);
     held.retain(|one| {
         let kept = answers(one.descriptor.as_fd())
-            && (one.device != device || allows(one.descriptor.as_fd(), access));
+            && (Some(one.device) != wanted || allows(one.descriptor.as_fd(), access));
         if !kept {
             let name = name(one.device);
             tell(
@@ -103,7 +104,7 @@ pub(super) fn take(path: &Path, access: Access) -> Option<(OwnedFd, Lease)> {
         }
         kept
     });
-    let free = |one: &&Held| one.device == device && Lease::strong_count(&one.lease) == 1;
+    let free = |one: &&Held| Some(one.device) == wanted && Lease::strong_count(&one.lease) == 1;
     let one = held.iter().find(free)?;
     let descriptor = one.descriptor.try_clone().ok()?;
     Some((descriptor, Lease::clone(&one.lease)))

@@ -30,7 +30,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use retrotap::capture::{Input as Captured, InputKind, Start};
 use retrotap::gauge::Gauge;
 use retrotap::line::{
-    FrameSeen, GATEWAY_MODULE, Input, Line, Output, Parameter, adapter_of, manifest_json,
+    FrameSeen, GATEWAY_MODULE, Input, Line, Output, Parameter, adapter_of, manifest_json, params_of,
 };
 use retrotap::modules::assemble::{Assembled, Params, assemble};
 use retrotap::modules::catalog::Catalog;
@@ -181,7 +181,8 @@ impl Maker {
     fn assemble(&self, params: &Params, start: Option<&Start>) -> anyhow::Result<Assembled> {
         let adapter = start.map(|start| adapter_of(&self.adapter, start));
         let adapter = adapter.as_ref().unwrap_or(&self.adapter);
-        Ok(assemble(&self.engine, &self.catalog, adapter, params)?)
+        let params = params_of(adapter, params.clone());
+        Ok(assemble(&self.engine, &self.catalog, adapter, &params)?)
     }
 }
 
@@ -233,7 +234,7 @@ impl Again<'_> {
                     let of = self.params.entry(stage.clone()).or_default();
                     of.insert(name.clone(), value.clone());
                 }
-                line.apply(&input, at, sink)?;
+                line.apply_recorded(&input, at, sink)?;
             }
             // What stands before the first frame is what the line began with.
             (None, Input::Parameter(Parameter { stage, name, value })) => {
@@ -274,7 +275,7 @@ impl Again<'_> {
                 let gauge: Gauge = Line::gauge_for(&assembled);
                 let mut line = Line::new(assembled, gauge)?;
                 for (input, at) in self.early.drain(..) {
-                    line.apply(&input, at, sink)?;
+                    line.apply_recorded(&input, at, sink)?;
                 }
                 self.line.insert(line)
             }

@@ -1,5 +1,5 @@
-//! What `make bench-lake` measures: the way from a line to the database, with real servers, beside
-//! the same way built of peers in the same run.
+//! What `make bench-lake` measures: the way from a line to the database and to the stop of a robot, with
+//! real servers, beside the same ways built of peers in the same run.
 //!
 //! Processor time is counted by process, so a figure "per core" says what a part needs and not what
 //! else ran on the machine at that time. Who feeds, and who looks at what arrived, is this process
@@ -9,11 +9,13 @@
 
 pub mod catch_up;
 pub mod cpu;
+pub mod dashboards;
 pub mod machine;
 pub mod node_red;
 pub mod peer;
 pub mod plant;
 pub mod report;
+pub mod stop;
 pub mod telegraf;
 pub mod through_lake;
 pub mod through_uplink;
@@ -30,6 +32,8 @@ pub struct Effort {
     pub frames: u64,
     /// For how long the pace of one machine is kept, in seconds.
     pub pace_s: u64,
+    /// Cycles that stop a robot.
+    pub stops: usize,
     /// For how long the uplink was away, as the machine sees it, in seconds.
     pub outage_s: u64,
 }
@@ -40,6 +44,7 @@ pub const FULL: Effort = Effort {
     records: 200_000,
     frames: 100_000,
     pace_s: 120,
+    stops: 100_000,
     outage_s: 3600,
 };
 
@@ -49,6 +54,7 @@ pub const QUICK: Effort = Effort {
     records: 20_000,
     frames: 10_000,
     pace_s: 10,
+    stops: 2_000,
     outage_s: 300,
 };
 

@@ -1,5 +1,5 @@
-//! Node-RED as a peer of the gateway: a serial server's bytes, cut into frames, decoded, and out by MQTT
-//! with TLS and QoS 1, as its own nodes do it.
+//! Node-RED as a peer of the gateway, and as its uplink: a serial server's bytes, cut into frames, decoded,
+//! and out by MQTT with TLS and QoS 1, as its own nodes do it.
 //!
 //! Each frame is one message with an axis and its value. There is no spool, no check of rates, no
 //! kinematics and no distance: it does less with a frame than we do.
@@ -37,16 +37,15 @@ pub fn program() -> Option<PathBuf> {
     program.exists().then_some(program)
 }
 
-/// Starts it between a serial server on this port and the broker, and waits until it is up.
+/// Starts it with these flows in this folder, and waits until its log says that it is up.
 ///
 /// # Panics
 ///
 /// It can't be started.
-pub fn start(program: &Path, plant: &Plant, server: u16) -> Peer {
-    let folder = plant.path().join("node-red");
+pub fn start(program: &Path, folder: &Path, flows: &Value, is_up: &str) -> Peer {
+    let folder = folder.join("node-red");
     std::fs::create_dir_all(&folder).expect("the folder is there");
-    let flows = flows(plant, server).to_string();
-    std::fs::write(folder.join("flows.json"), flows).expect("the folder is there");
+    std::fs::write(folder.join("flows.json"), flows.to_string()).expect("the folder is there");
     let settings = format!(
         "module.exports = {{flowFile: 'flows.json', uiHost: '127.0.0.1', uiPort: {}, \
          httpAdminRoot: false, httpNodeRoot: false, credentialSecret: false, \
@@ -55,7 +54,7 @@ pub fn start(program: &Path, plant: &Plant, server: u16) -> Peer {
     );
     let file = folder.join("settings.js");
     std::fs::write(&file, settings).expect("the folder is there");
-    let log = plant.path().join("node-red.log");
+    let log = folder.join("log");
     let node_red = Peer::start(
         Command::new("node")
             .arg(program)
@@ -65,11 +64,12 @@ pub fn start(program: &Path, plant: &Plant, server: u16) -> Peer {
             .arg(&file),
         log,
     );
-    node_red.says("Connected to broker");
+    node_red.says(is_up);
     node_red
 }
 
-fn flows(plant: &Plant, server: u16) -> Value {
+/// From a serial server on this port to the broker.
+pub fn flows(plant: &Plant, server: u16) -> Value {
     json!([
         {"id": "tab", "type": "tab", "label": "robot-1"},
         {"id": "tls", "type": "tls-config", "cert": plant.client.cert, "key": plant.client.key,

@@ -159,7 +159,8 @@ async fn node_red(program: &std::path::Path, frames: u64) -> Round {
     let server = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = server.local_addr().expect("a port").port();
     let counter = Counter::start(plant.plain, &[node_red::TOPIC.to_owned()]).await;
-    let node_red = node_red::start(program, &plant, port);
+    let flows = node_red::flows(&plant, port);
+    let node_red = node_red::start(program, plant.path(), &flows, "Connected to broker");
     let mut machine = Machine::on(&server).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let (before, began) = (cpu::seconds(node_red.process()), Instant::now());

@@ -1,9 +1,18 @@
-//! `bench-lake [--quick] [lake|uplink|visible|catch-up]…`: what the way from a line to the database
-//! can carry, beside peers; all of it where nothing is named. Run by `make bench-lake`.
+//! `bench-lake [--quick] [visible|stop|dashboards|lake|uplink|catch-up]…`: what the ways from a line to the
+//! database and to the stop of a robot can carry, beside peers; all of it where nothing is named. Run by `make bench-lake`.
 
-use retrotap_tests::bench::{FULL, QUICK, catch_up, report, through_lake, through_uplink, visible};
+use retrotap_tests::bench::{
+    FULL, QUICK, catch_up, dashboards, report, stop, through_lake, through_uplink, visible,
+};
 
-const PARTS: [&str; 4] = ["visible", "lake", "uplink", "catch-up"];
+const PARTS: [&str; 6] = [
+    "visible",
+    "stop",
+    "dashboards",
+    "lake",
+    "uplink",
+    "catch-up",
+];
 
 #[tokio::main]
 async fn main() {
@@ -24,6 +33,8 @@ async fn main() {
         if arguments.is_empty() || arguments.iter().any(|name| name == part) {
             match part {
                 "visible" => visible::measure(&effort).await,
+                "stop" => stop::measure(&effort).await,
+                "dashboards" => dashboards::measure(&effort).await,
                 "lake" => through_lake::measure(&effort).await,
                 "uplink" => through_uplink::measure(&effort).await,
                 _ => catch_up::measure(&effort).await,

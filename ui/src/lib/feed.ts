@@ -90,7 +90,7 @@ export class Feed {
     this.#failed = false;
     this.#gatewaySent_s = seconds(status.t);
     for (const machine of status.machines) this.#remember(machine);
-    for (const cell of status.cells ?? []) this.#rememberCell(cell);
+    for (const cell of status.cells) this.#rememberCell(cell);
     return true;
   }
 

@@ -10,8 +10,7 @@ export function pageOf(hash: string): Page | undefined {
 }
 
 /** The pages that this gateway has something to show on. */
-export function pagesOf(hasCells: boolean, isOld: boolean): Page[] {
-  if (isOld) return ['machines'];
+export function pagesOf(hasCells: boolean): Page[] {
   return hasCells ? ['live', 'machines', 'alarms', 'settings'] : ['machines', 'alarms', 'settings'];
 }
 

@@ -1,5 +1,5 @@
-/** Who looks at the page, and whether they may. A gateway without sessions lets everybody look. */
-import { ApiError, ask } from './api.ts';
+/** Who looks at the page, and whether they may. */
+import { ask } from './api.ts';
 
 export interface SessionInfo {
   claimed: boolean;
@@ -14,7 +14,7 @@ export function mayLook(session: SessionInfo | undefined): boolean {
 }
 
 class Session {
-  /** Absent before the first answer, and on a gateway without sessions. */
+  /** Absent before the first answer. */
   info: SessionInfo | undefined = $state.raw();
   #asked = 0;
 
@@ -24,10 +24,8 @@ class Session {
     try {
       const info = await ask<SessionInfo>('session');
       if (asked === this.#asked) this.info = info;
-    } catch (error) {
-      if (asked === this.#asked && error instanceof ApiError && error.status === 404) {
-        this.info = undefined;
-      }
+    } catch {
+      // The page says by itself that the gateway doesn't answer.
     }
   }
 

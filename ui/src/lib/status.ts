@@ -14,8 +14,7 @@ export interface Status {
   gateway: string;
   simulated: boolean;
   machines: MachineStatus[];
-  /** Absent on a gateway that knows no cells yet. */
-  cells?: CellStatus[];
+  cells: CellStatus[];
   uplink: UplinkStatus;
 }
 
@@ -40,6 +39,10 @@ export interface CellStatus {
   obstacles: Obstacle[];
   obstacles_age_s?: number;
   obstacles_source?: string;
+  /** Actions that could not be done, bytes on ports included. */
+  actions_failed: number;
+  /** Snapshots of obstacles that were refused. */
+  snapshots_refused: number;
 }
 
 export type Vector = [x: number, y: number, z: number];

@@ -136,14 +136,58 @@ fn margins(line: &mut Line) -> anyhow::Result<[f64; 2]> {
 
 /// The figures.
 pub(super) async fn to_the_stop(effort: &Effort) -> anyhow::Result<Vec<Figure>> {
-    let catalog = Catalog::default();
-    let [far_m, near_m] = margins(&mut line(&catalog, SPEED_M_PER_S)?.0)?;
-    let speed_m_per_s = SPEED_M_PER_S + (far_m + near_m) / 2.0 / SHOWCASE_S;
-    let (near_deg, far_deg) = if near_m < far_m {
-        (SWING_DEG, -SWING_DEG)
+    let mut us = times_us(effort.stops_timed).await?;
+    let count = us.len();
+    Ok(vec![
+        Figure::new(
+            "last byte in to stop bytes out, p50",
+            median(&mut us),
+            "µs",
+            count,
+        )
+        .budget(Bound::AtMost(30.0))
+        .note("pseudo-terminal, to the reader of its other end, who spins"),
+        Figure::new(
+            "last byte in to stop bytes out, p99",
+            quantile(&mut us, 0.99),
+            "µs",
+            count,
+        )
+        .budget(Bound::AtMost(150.0)),
+        Figure::new(
+            "last byte in to stop bytes out, longest",
+            quantile(&mut us, 1.0),
+            "µs",
+            count,
+        ),
+    ])
+}
+
+/// The two ends of the robot's swing as cycles: the far one, and the near one that is a reason to stop.
+///
+/// # Errors
+///
+/// The shipped stages can't be used.
+pub fn swing() -> anyhow::Result<[Vec<u8>; 2]> {
+    let [first_m, second_m] = margins(&mut line(&Catalog::default(), SPEED_M_PER_S)?.0)?;
+    let near_deg = if second_m < first_m {
+        SWING_DEG
     } else {
-        (-SWING_DEG, SWING_DEG)
+        -SWING_DEG
     };
+    Ok([cycle(-near_deg), cycle(near_deg)])
+}
+
+/// Microseconds from a near cycle's last byte to the stop bytes, so many times.
+///
+/// # Errors
+///
+/// The shipped stages can't be used, this system gives no pseudo-terminal, or a stop did not come.
+pub async fn times_us(count: usize) -> anyhow::Result<Vec<f64>> {
+    let catalog = Catalog::default();
+    let margins_m = margins(&mut line(&catalog, SPEED_M_PER_S)?.0)?;
+    let speed_m_per_s = SPEED_M_PER_S + margins_m.iter().sum::<f64>() / 2.0 / SHOWCASE_S;
+    let cycles = swing()?;
     let (mut line, serial) = line(&catalog, speed_m_per_s)?;
     let standing = Arc::new(Standing::new("bench".into(), 1));
     let writes = Writes {
@@ -189,8 +233,6 @@ pub(super) async fn to_the_stop(effort: &Effort) -> anyhow::Result<Vec<Figure>> 
             }
         })?;
     is_opened.await.context("the port can't be opened")?;
-    let count = effort.stops_timed;
-    let cycles = [cycle(far_deg), cycle(near_deg)];
     let (timed, pty) =
         tokio::task::spawn_blocking(move || (stop_by_stop(&pty, &cycles, count), pty)).await?;
     stop.cancel();
@@ -198,36 +240,16 @@ pub(super) async fn to_the_stop(effort: &Effort) -> anyhow::Result<Vec<Figure>> 
     ended.map_err(|_| anyhow::anyhow!("the line's thread panicked"))??;
     // Not before the line has gone: it would see a cable that was pulled.
     drop(pty);
-    let mut us = timed?;
-    let count = us.len();
-    Ok(vec![
-        Figure::new(
-            "last byte in to stop bytes out, p50",
-            median(&mut us),
-            "µs",
-            count,
-        )
-        .budget(Bound::AtMost(30.0))
-        .note("pseudo-terminal, to the reader of its other end, who spins"),
-        Figure::new(
-            "last byte in to stop bytes out, p99",
-            quantile(&mut us, 0.99),
-            "µs",
-            count,
-        )
-        .budget(Bound::AtMost(150.0)),
-        Figure::new(
-            "last byte in to stop bytes out, longest",
-            quantile(&mut us, 1.0),
-            "µs",
-            count,
-        ),
-    ])
+    timed
 }
 
 /// Sends far and near in turns; gives microseconds from just before the near cycle's last byte is
 /// written to the stop bytes.
-fn stop_by_stop(pty: &Pty, cycles: &[Vec<u8>; 2], count: usize) -> anyhow::Result<Vec<f64>> {
+///
+/// # Errors
+///
+/// The pseudo-terminal fails, or a stop did not come.
+pub fn stop_by_stop(pty: &Pty, cycles: &[Vec<u8>; 2], count: usize) -> anyhow::Result<Vec<f64>> {
     let mut timed = Vec::with_capacity(count);
     for number in 0..WARM_UP + count {
         let [far, near] = cycles;

@@ -117,6 +117,10 @@ export const german: Words = {
       reaction: 'Reaktionszeit',
       stopping: 'Anhaltezeit',
     },
+    snapshotsRefused: (count: number) =>
+      `${count} ${count === 1 ? 'Stand' : 'St\u00e4nde'} von Personen und Dingen abgelehnt. Warum, steht im Protokoll des Gateways.`,
+    actionsFailed: (count: number) =>
+      `${count} ${count === 1 ? 'Aktion' : 'Aktionen'} fehlgeschlagen. Warum, steht im Protokoll des Gateways.`,
     ages: 'Alter der Eingaben',
     axesAge: 'Achsen',
     obstaclesAge: 'Personen und Dinge',

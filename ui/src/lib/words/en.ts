@@ -124,6 +124,10 @@ export const english = {
       reaction: 'Reaction time',
       stopping: 'Stopping time',
     },
+    snapshotsRefused: (count: number) =>
+      `${count} ${count === 1 ? 'snapshot' : 'snapshots'} of people and things refused. The gateway\u2019s log says why.`,
+    actionsFailed: (count: number) =>
+      `${count} ${count === 1 ? 'action' : 'actions'} failed. The gateway\u2019s log says why.`,
     ages: 'Age of the inputs',
     axesAge: 'Axes',
     obstaclesAge: 'People and things',
