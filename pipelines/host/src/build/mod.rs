@@ -38,20 +38,20 @@ pub enum Language {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// A file can't be read or written.
-    #[error("{path}: {source}")]
+    #[error("{path}: {cause}")]
     File {
         /// Which.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The manifest is not in order.
-    #[error("{path}: {source}")]
+    #[error("{path}: {cause}")]
     Manifest {
         /// Where it is.
         path: PathBuf,
         /// All that is wrong.
-        source: ManifestError,
+        cause: ManifestError,
     },
     /// Two names of the manifest would become one.
     #[error("{path}: {message}")]
@@ -79,12 +79,12 @@ pub enum BuildError {
         how: String,
     },
     /// Code and manifest can't be put together.
-    #[error("{stage}: {source}")]
+    #[error("{stage}: {cause}")]
     Pack {
         /// The stage.
         stage: String,
         /// Why.
-        source: PackError,
+        cause: PackError,
     },
 }
 
@@ -160,11 +160,11 @@ impl Language {
 /// It can't be read, or is not in order.
 pub fn manifest(folder: &Path) -> Result<Manifest, BuildError> {
     let path = folder.join("manifest.yaml");
-    let text = fs::read_to_string(&path).map_err(|source| BuildError::File {
+    let text = fs::read_to_string(&path).map_err(|cause| BuildError::File {
         path: path.clone(),
-        source,
+        cause,
     })?;
-    Manifest::from_yaml(&text).map_err(|source| BuildError::Manifest { path, source })
+    Manifest::from_yaml(&text).map_err(|cause| BuildError::Manifest { path, cause })
 }
 
 /// Builds the stage in a folder that stands for itself, and packs it. `scratch` is for what compilers
@@ -174,15 +174,22 @@ pub fn manifest(folder: &Path) -> Result<Manifest, BuildError> {
 /// The manifest or the source is not in order, or a compiler is missing.
 pub fn stage(folder: &Path, scratch: &Path) -> Result<(Manifest, Vec<u8>), BuildError> {
     let manifest = manifest(folder)?;
-    let compiled = match Language::of(folder)? {
-        Language::Rust => cargo(folder, &manifest, scratch)?,
-        Language::AssemblyScript => assembly_script(folder, &manifest, scratch)?,
-        Language::C => c(folder, &manifest, scratch)?,
+    let language = Language::of(folder)?;
+    // Compilers run in the stage's folder: the way to theirs must not depend on where one stands.
+    let scratch = fs::create_dir_all(scratch).and_then(|()| fs::canonicalize(scratch));
+    let scratch = scratch.map_err(|cause| BuildError::File {
+        path: folder.to_owned(),
+        cause,
+    })?;
+    let compiled = match language {
+        Language::Rust => cargo(folder, &manifest, &scratch)?,
+        Language::AssemblyScript => assembly_script(folder, &manifest, &scratch)?,
+        Language::C => c(folder, &manifest, &scratch)?,
     };
     let wasm = read(&compiled)?;
-    let packed = pack(&wasm, &manifest).map_err(|source| BuildError::Pack {
+    let packed = pack(&wasm, &manifest).map_err(|cause| BuildError::Pack {
         stage: manifest.stage.clone(),
-        source,
+        cause,
     })?;
     Ok((manifest, packed))
 }
@@ -206,7 +213,7 @@ fn cargo(folder: &Path, manifest: &Manifest, scratch: &Path) -> Result<PathBuf, 
     Ok(scratch.join(TARGET).join("release").join(file))
 }
 
-/// Compiles a stage in AssemblyScript, and gives back where it is.
+/// Compiles a stage in AssemblyScript, and gives back where it is. `scratch` is absolute.
 ///
 /// # Errors
 /// The compiler is missing or fails.
@@ -236,7 +243,7 @@ pub fn assembly_script(
     Ok(compiled)
 }
 
-/// Compiles a stage in C, and gives back where it is.
+/// Compiles a stage in C, and gives back where it is. `scratch` is absolute.
 ///
 /// # Errors
 /// The compiler is missing or fails.
@@ -258,14 +265,9 @@ pub fn c(folder: &Path, manifest: &Manifest, scratch: &Path) -> Result<PathBuf, 
 
 /// Where the module of a stage comes to lie before it is packed.
 fn compiled(scratch: &Path, manifest: &Manifest) -> Result<PathBuf, BuildError> {
-    fs::create_dir_all(scratch).map_err(|source| BuildError::File {
+    fs::create_dir_all(scratch).map_err(|cause| BuildError::File {
         path: scratch.to_owned(),
-        source,
-    })?;
-    // Compilers run in the stage's folder.
-    let scratch = fs::canonicalize(scratch).map_err(|source| BuildError::File {
-        path: scratch.to_owned(),
-        source,
+        cause,
     })?;
     Ok(scratch.join(format!("{}.wasm", manifest.stage)))
 }
@@ -289,9 +291,9 @@ pub fn run(command: &mut Command) -> Result<(), BuildError> {
 /// # Errors
 /// It can't be read.
 pub fn read(path: &Path) -> Result<Vec<u8>, BuildError> {
-    fs::read(path).map_err(|source| BuildError::File {
+    fs::read(path).map_err(|cause| BuildError::File {
         path: path.to_owned(),
-        source,
+        cause,
     })
 }
 
@@ -309,9 +311,9 @@ pub fn write_if_changed(path: &Path, content: &[u8]) -> Result<bool, BuildError>
         _ => Ok(()),
     }
     .and_then(|()| fs::write(path, content));
-    written.map_err(|source| BuildError::File {
+    written.map_err(|cause| BuildError::File {
         path: path.to_owned(),
-        source,
+        cause,
     })?;
     Ok(true)
 }
