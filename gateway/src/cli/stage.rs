@@ -172,9 +172,9 @@ fn passes(file: &Path, engines: &[Engine], module: &Arc<Module>) -> anyhow::Resu
     let case = TestCase::from_yaml(&fs::read_to_string(file)?)?;
     let mut first = None;
     for engine in engines {
-        let areas = case.run(engine, module).context(engine.name())?;
+        let run = case.run(engine, module).context(engine.name())?;
         ensure!(
-            *first.get_or_insert_with(|| areas.clone()) == areas,
+            *first.get_or_insert_with(|| run.clone()) == run,
             "{} left other bits in the output area than {}",
             engine.name(),
             engines[0].name()

@@ -37,7 +37,7 @@ pub use engine::WasmtimeOptions;
 pub use engine::{Engine, EngineError, Trap};
 pub use guest::{StageCounts, StartError, Strike};
 pub use module::{Module, ModuleError};
-pub use pack::{PackError, pack};
+pub use pack::{PackError, for_browsers, pack};
 pub use pipeline::{
     FRAME_TOO_LONG, Outcome, Pipeline, REQUIRED_FIELD_ABSENT, RecordSchema, Verdict,
 };

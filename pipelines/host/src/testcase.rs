@@ -80,6 +80,26 @@ enum Given {
     Text(String),
 }
 
+/// What was done to a stage and what it left behind: what two engines are compared by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Its configuration.
+    pub config: Vec<u8>,
+    /// Its calls.
+    pub calls: Vec<Call>,
+}
+
+/// One call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// What went in; nothing for a tick.
+    pub input: Option<Vec<u8>>,
+    /// Line time in nanoseconds.
+    pub t_ns: i64,
+    /// The output area behind it.
+    pub output: Vec<u8>,
+}
+
 /// Why a test case isn't passed.
 #[derive(Debug, thiserror::Error)]
 pub enum TestCaseError {
@@ -125,18 +145,14 @@ impl TestCase {
         serde_saphyr::from_str(text).map_err(|error| TestCaseError::Shape(error.to_string()))
     }
 
-    /// Makes its steps, and gives back the output area after each: what two engines are compared by.
+    /// Makes its steps, and gives back what came of each.
     ///
     /// # Errors
     /// The first thing that isn't as expected.
-    pub fn run(
-        &self,
-        engine: &Engine,
-        module: &Arc<Module>,
-    ) -> Result<Vec<Vec<u8>>, TestCaseError> {
+    pub fn run(&self, engine: &Engine, module: &Arc<Module>) -> Result<Run, TestCaseError> {
         let mut guests = [self.start(engine, module)?];
         let mut records = Records::default();
-        let mut areas = Vec::new();
+        let mut calls = Vec::new();
         for (place, step) in self.steps.iter().enumerate() {
             let number = place + 1;
             records.clear();
@@ -147,11 +163,15 @@ impl TestCase {
                 step: number,
                 message,
             })?;
-            let done = match input {
-                Some(input) => guest.process(0, &input, t_ns, &mut records),
+            let done = match &input {
+                Some(input) => guest.process(0, input, t_ns, &mut records),
                 None => guest.tick(0, t_ns, &mut records),
             };
-            areas.push(guest.output_area().unwrap_or_default().to_vec());
+            calls.push(Call {
+                input,
+                t_ns,
+                output: guest.output_area().unwrap_or_default().to_vec(),
+            });
             let came = came(done, &records, &guests);
             if !step.is_met(&came) {
                 return Err(TestCaseError::Differs {
@@ -161,7 +181,8 @@ impl TestCase {
                 });
             }
         }
-        Ok(areas)
+        let config = guests[0].config_bytes().to_vec();
+        Ok(Run { config, calls })
     }
 
     fn start(&self, engine: &Engine, module: &Arc<Module>) -> Result<Guest, TestCaseError> {

@@ -1,18 +1,25 @@
 //! The test cases of the shipped stages, `pipelines/stages/<name>/testcases/*.yaml`, and those of the stage
 //! that `retrotap stage new` writes, in each of its languages: in compiled code and in the interpreter the
-//! same, to the last bit of the output area.
+//! same, to the last bit of the output area; and the shipped ones in a browser.
 //!
 //! The modules are those in `target/stages`; `build-stages` makes them.
-#![cfg(all(feature = "wasmtime", feature = "spacewasm", feature = "build"))]
+#![cfg(all(
+    feature = "wasmtime",
+    feature = "spacewasm",
+    feature = "native",
+    feature = "build"
+))]
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use retrotap_host::build::{self, Language, template};
-use retrotap_host::testcase::{TestCase, TestCaseError};
-use retrotap_host::{Engine, Module, WasmtimeOptions};
+use retrotap_host::testcase::{Run, TestCase, TestCaseError};
+use retrotap_host::{Engine, Module, NativeStages, WasmtimeOptions, for_browsers};
+use serde_json::{Value, json};
 
 fn pipelines() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -39,13 +46,27 @@ fn cases(folder: &Path) -> Vec<(PathBuf, TestCase)> {
     files.into_iter().map(read).collect()
 }
 
-/// Runs a case in every engine, and gives back the output areas, which are the same in all.
-fn passes(path: &Path, case: &TestCase, module: &Arc<Module>) -> Vec<Vec<u8>> {
-    let areas = engines().map(|engine| {
-        let areas = case.run(&engine, module);
-        areas.unwrap_or_else(|error| panic!("{}, {}: {error}", path.display(), engine.name()))
+/// The generic stages as ordinary Rust, and the engine that runs them.
+fn native() -> (Engine, Vec<Arc<Module>>) {
+    let mut stages = NativeStages::new();
+    let modules = [
+        stages.add::<retrotap_stage_anomaly::Anomaly>(),
+        stages.add::<retrotap_stage_equipment_health::EquipmentHealth>(),
+        stages.add::<retrotap_stage_line_fields::LineFields>(),
+        stages.add::<retrotap_stage_registers_decode::RegistersDecode>(),
+        stages.add::<retrotap_stage_smooth::Smooth>(),
+    ];
+    let modules = modules.map(|module| Arc::new(module.unwrap()));
+    (Engine::native(stages), modules.into())
+}
+
+/// Runs a case in every engine, and gives back what came of it, which is the same in all.
+fn passes(path: &Path, case: &TestCase, module: &Arc<Module>) -> Run {
+    let runs = engines().map(|engine| {
+        let run = case.run(&engine, module);
+        run.unwrap_or_else(|error| panic!("{}, {}: {error}", path.display(), engine.name()))
     });
-    let [compiled, interpreted] = areas;
+    let [compiled, interpreted] = runs;
     assert!(compiled == interpreted, "{}: other bits", path.display());
     compiled
 }
@@ -64,6 +85,72 @@ fn every_test_case_of_a_shipped_stage_is_passed_in_every_engine() {
         }
     }
     assert!(passed >= 8, "{passed}");
+}
+
+#[test]
+fn the_generic_stages_leave_the_same_bits_as_ordinary_rust() {
+    let (engine, modules) = native();
+    for module in modules {
+        let name = &module.manifest().stage;
+        let compiled = pipelines().join(format!("../target/stages/{name}.wasm"));
+        let compiled = Arc::new(Module::parse(&fs::read(&compiled).unwrap()).unwrap());
+        let cases = cases(&pipelines().join("stages").join(name).join("testcases"));
+        assert!(!cases.is_empty(), "{name}");
+        for (path, case) in cases {
+            let native = case.run(&engine, &module);
+            let native = native.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            // A text's slot holds its address, which is the module's own matter.
+            let same = native == passes(&path, &case, &compiled);
+            assert!(same || name == "line-fields", "{}", path.display());
+        }
+    }
+}
+
+/// Bytes as hexadecimal digits.
+fn digits(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn every_test_case_leaves_the_same_bits_in_a_browser() {
+    let root = pipelines().join("..");
+    assert!(
+        root.join("ui/node_modules/playwright-core").is_dir(),
+        "run `npm ci` in ui/ first, as `make page` does"
+    );
+    let mut tried = Vec::new();
+    for stage in fs::read_dir(pipelines().join("stages")).unwrap() {
+        let folder = stage.unwrap().path();
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let module = fs::read(root.join(format!("target/stages/{name}.wasm"))).unwrap();
+        let module = Arc::new(Module::parse(&module).unwrap());
+        let code = digits(&for_browsers(&module).unwrap());
+        for (path, case) in cases(&folder.join("testcases")) {
+            let run = passes(&path, &case, &module);
+            let calls = run.calls.iter().map(|call| {
+                let mut said =
+                    json!({"t_ns": call.t_ns.to_string(), "output": digits(&call.output)});
+                if let Some(input) = &call.input {
+                    said["input"] = digits(input).into();
+                }
+                said
+            });
+            let calls: Vec<Value> = calls.collect();
+            let name = format!("{name}, {}", case.name);
+            let config = digits(&run.config);
+            tried.push(json!({"name": name, "module": code, "config": config, "calls": calls}));
+        }
+    }
+    assert!(tried.len() >= 8);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), Value::from(tried).to_string()).unwrap();
+    let output = Command::new("node")
+        .arg(root.join("ui/e2e/modules.mjs"))
+        .arg(file.path())
+        .output()
+        .unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{err}");
 }
 
 #[test]
@@ -95,8 +182,8 @@ fn a_new_stage_passes_the_same_test_case_in_every_language() {
         for (path, case) in &cases {
             // What was left over in the area by records before is the stage's own matter; the records
             // were compared.
-            let areas = passes(path, case, &module);
-            let emitted = areas[3].clone();
+            let run = passes(path, case, &module);
+            let emitted = run.calls[3].output.clone();
             assert_eq!(*first.get_or_insert(emitted.clone()), emitted, "{name}");
         }
     }

@@ -53,7 +53,7 @@ pub enum BuildError {
         /// All that is wrong.
         cause: ManifestError,
     },
-    /// Two names of the manifest would become one.
+    /// Two names of the manifest would become one, or the package is called otherwise.
     #[error("{path}: {message}")]
     Names {
         /// Where it is.
@@ -196,6 +196,15 @@ pub fn stage(folder: &Path, scratch: &Path) -> Result<(Manifest, Vec<u8>), Build
 
 /// Compiles a stage in Rust that is a crate of its own.
 fn cargo(folder: &Path, manifest: &Manifest, scratch: &Path) -> Result<PathBuf, BuildError> {
+    // Cargo names what it makes after the package. The stages of a workspace are called otherwise.
+    let package = folder.join("Cargo.toml");
+    let named = format!("name = \"{}\"", manifest.stage);
+    if !String::from_utf8_lossy(&read(&package)?).contains(&named) {
+        return Err(BuildError::Names {
+            path: package,
+            message: format!("expected {named}, as the manifest says"),
+        });
+    }
     let path = folder.join("src/manifest.rs");
     let types = codegen::rust(manifest).map_err(|message| BuildError::Names {
         path: folder.join("manifest.yaml"),

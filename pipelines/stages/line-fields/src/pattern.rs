@@ -9,8 +9,8 @@
 //! | `\` and a character | that character |
 //! | anything else | itself |
 //!
-//! The whole line has to fit. It is read once from left to right and nothing is taken back, so a line
-//! costs at most its length times the pattern's, whatever is in it.
+//! The whole line has to fit. It is read from left to right and nothing is taken back, so the steps that a
+//! line costs are at most its length times that of line and pattern together, whatever is in it.
 
 use crate::number;
 
