@@ -6,7 +6,8 @@ use std::sync::Arc;
 use retrotap_adapters::framing::{FramingKind, FramingSpec, SerialSettings};
 use retrotap_adapters::schema::{FieldKind, FieldUse, ParamValue as Written, StageUse};
 use retrotap_host::{
-    BindError, Engine, GenericField, Kind, Manifest, ParamValue, Pipeline, SettingError, StageSpec,
+    BindError, Engine, GenericField, Kind, Manifest, ParamValue, ParameterDefault, Pipeline,
+    SettingError, StageSpec,
 };
 
 use super::catalog::{Catalog, CatalogError, LoadedAdapter};
@@ -196,6 +197,7 @@ fn stage_spec(
         params,
         tables,
         fields,
+        record: stage.record.clone(),
     })
 }
 
@@ -222,6 +224,18 @@ fn generic_field(field: &FieldUse) -> GenericField {
         },
         unit: field.unit.clone(),
         optional: field.optional,
+        params: field
+            .params
+            .iter()
+            .map(|(name, value)| (name.clone(), field_param(value)))
+            .collect(),
+    }
+}
+
+fn field_param(value: &Written) -> ParameterDefault {
+    match value {
+        Written::Number { value, .. } => ParameterDefault::Number(*value),
+        Written::Choice(text) => ParameterDefault::Choice(text.clone()),
     }
 }
 

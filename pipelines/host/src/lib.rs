@@ -14,6 +14,8 @@
 //! argument, and modules are bytes. The one thread it has lets compiled code see its deadline.
 
 mod bind;
+#[cfg(feature = "build")]
+pub mod build;
 mod engine;
 mod guest;
 pub mod inspect;
@@ -24,6 +26,8 @@ mod pipeline;
 mod records;
 mod settings;
 mod suggest;
+#[cfg(feature = "build")]
+pub mod testcase;
 
 pub use bind::{BindCause, BindError, StageSpec};
 #[cfg(feature = "native")]
@@ -33,11 +37,13 @@ pub use engine::WasmtimeOptions;
 pub use engine::{Engine, EngineError, Trap};
 pub use guest::{StageCounts, StartError, Strike};
 pub use module::{Module, ModuleError};
-pub use pack::{PackError, pack};
+pub use pack::{PackError, for_browsers, pack};
 pub use pipeline::{
     FRAME_TOO_LONG, Outcome, Pipeline, REQUIRED_FIELD_ABSENT, RecordSchema, Verdict,
 };
 pub use records::{RecordRef, Value};
 pub use retrotap_abi::Manifest;
-pub use retrotap_abi::manifest::{Field, FieldsError, GenericField, Kind, Record};
+pub use retrotap_abi::manifest::{
+    Field, FieldsError, GenericField, Kind, ParameterDefault, Record,
+};
 pub use settings::{ParamValue, SettingError, Table, TableRow};

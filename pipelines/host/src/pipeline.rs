@@ -353,11 +353,11 @@ impl fmt::Debug for Outcome<'_> {
 /// A generic stage's manifest with the adapter's fields, any other's as it is.
 fn effective(spec: &StageSpec) -> Result<Manifest, BindCause> {
     let manifest = spec.module.manifest();
-    match &spec.fields {
-        Some(fields) => Ok(manifest.with_fields(fields)?),
-        None if manifest.is_generic() => Ok(manifest.with_fields(&[])?),
-        None => Ok(manifest.clone()),
+    if spec.fields.is_none() && spec.record.is_none() && !manifest.is_generic() {
+        return Ok(manifest.clone());
     }
+    let fields = spec.fields.as_deref().unwrap_or_default();
+    Ok(manifest.with_fields(fields, spec.record.as_deref())?)
 }
 
 /// What is wrong, gathered.
