@@ -67,6 +67,8 @@ pub struct StageUse {
     pub tables: Vec<(String, String)>,
     /// The fields of a generic stage; empty for the others.
     pub fields: Vec<FieldUse>,
+    /// Another name for the record of a generic stage that has those fields.
+    pub record: Option<String>,
 }
 
 /// A parameter's value as written.
@@ -79,7 +81,7 @@ pub enum ParamValue {
         /// The unit.
         unit: Option<String>,
     },
-    /// The name of one of the parameter's choices.
+    /// The name of one of the parameter's choices; of a field's parameter also any text in quotes.
     Choice(String),
 }
 
@@ -96,6 +98,9 @@ pub struct FieldUse {
     pub unit: Option<String>,
     /// Whether a record may lack it.
     pub optional: bool,
+    /// What the stage has to know of it, in the order of the file. Numbers without a unit: they are in
+    /// the field's.
+    pub params: Vec<(String, ParamValue)>,
 }
 
 /// What a field of a generic stage holds.

@@ -27,7 +27,8 @@ pipeline:
   - stage: smooth
     fields:
       - {name: level_m, from: tank.level_m, unit: m}
-      - {name: full, from: tank.full, kind: bool, optional: true}
+      - {name: full, from: tank.full, kind: bool, optional: true, params: {span: 5, mode: fast, mark: "5 #,"}}
+    record: filling
     tables: {registers: registers.csv}
 publish: [tank]
 "#;
@@ -90,6 +91,7 @@ fn everything_that_stands_in_an_adapter_is_read() {
         kind,
         unit: unit.map(str::to_owned),
         optional,
+        params: vec![],
     };
     let tables = vec![("registers".to_owned(), "registers.csv".to_owned())];
     let adapter = parse(DIALOGUE);
@@ -118,6 +120,7 @@ fn everything_that_stands_in_an_adapter_is_read() {
                 ],
                 tables: tables.clone(),
                 fields: vec![],
+                record: None,
             },
             StageUse {
                 stage: "smooth".to_owned(),
@@ -125,8 +128,16 @@ fn everything_that_stands_in_an_adapter_is_read() {
                 tables,
                 fields: vec![
                     field("level_m", "tank.level_m", FieldKind::F64, Some("m"), false),
-                    field("full", "tank.full", FieldKind::Bool, None, true),
+                    FieldUse {
+                        params: vec![
+                            ("span".to_owned(), number(5.0, None)),
+                            ("mode".to_owned(), ParamValue::Choice("fast".to_owned())),
+                            ("mark".to_owned(), ParamValue::Choice("5 #,".to_owned())),
+                        ],
+                        ..field("full", "tank.full", FieldKind::Bool, None, true)
+                    },
                 ],
+                record: Some("filling".to_owned()),
             },
         ],
         publish: vec!["tank".to_owned()],

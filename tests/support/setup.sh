@@ -2,7 +2,7 @@
 # Installs what a build, or the tests, need beyond Rust, Node, Java and gcc.
 #   setup.sh build   a target for the stages (by rustup, else Debian's own Rust for WebAssembly)
 #   setup.sh package that, and a compiler, libraries and an emulator for arm64, lintian and debootstrap
-#   setup.sh test    all of it, a broker, Kafka, a time-series database, a clock to be set, a browser, a
+#   setup.sh test    all of it, clang, a broker, Kafka, a time-series database, a clock to be set, a browser, a
 #                    dissector for captures, cargo-deny, and what judges docker/ and k8s/
 # Installs Debian packages as root or with sudo; where neither is possible it prints the line to run.
 set -euo pipefail
@@ -75,6 +75,8 @@ esac
 if [ "${1:-build}" = test ]; then
   install_debian mosquitto mosquitto-clients victoria-metrics faketime tshark chromium
   kafka
+  # Stages in C: the compiler, and a linker that knows memory in pages of one byte.
+  install_debian clang lld-22
   # For docker/ and k8s/.
   install_debian shellcheck openssl
   python3 -c 'import ensurepip' 2>/dev/null || install_debian python3-venv

@@ -1,6 +1,6 @@
 //! The command line as somebody meets it who has read nothing.
 
-use retrotap_tests::binary::run;
+use retrotap_tests::binary::{self, run};
 
 /// The commands that `retrotap --help` lists.
 fn commands() -> Vec<String> {
@@ -97,4 +97,51 @@ fn ports_are_a_json_array_for_programs() {
     let ports: Vec<serde_json::Map<String, serde_json::Value>> =
         serde_json::from_str(&ended.out).expect("an array of objects");
     assert!(ports.iter().all(|port| port.contains_key("port")));
+}
+
+#[test]
+fn a_new_stage_wants_a_name_and_a_place_that_are_free_and_a_build_wants_a_stage() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run_there = |arguments: &[&str]| {
+        let output = std::process::Command::new(binary::retrotap())
+            .args(arguments)
+            .current_dir(folder.path())
+            .output()
+            .expect("it runs");
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), err)
+    };
+    for name in [
+        "", "Peaks", "../peaks", "4peaks", "peaks-", "a--b", "peaks_1",
+    ] {
+        let (code, err) = run_there(&["stage", "new", name, "--lang", "c"]);
+        assert_eq!(code, Some(1), "{name}");
+        assert!(err.contains("is not a stage's name"), "{err}");
+    }
+    let (code, err) = run_there(&["stage", "new", "peaks", "--lang", "cobol"]);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("rust, as, c"), "{err}");
+    assert_eq!(
+        run_there(&["stage", "new", "peaks", "--lang", "c"]).0,
+        Some(0)
+    );
+    let (code, err) = run_there(&["stage", "new", "peaks", "--lang", "as"]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("peaks is there already"), "{err}");
+    assert!(!folder.path().join("peaks/package.json").exists());
+
+    let (code, err) = run_there(&["stage", "build", "."]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("manifest.yaml"), "{err}");
+    std::fs::remove_file(folder.path().join("peaks/stage.c")).expect("it was there");
+    let (code, err) = run_there(&["stage", "build", "peaks"]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("not a stage's folder"), "{err}");
+    std::fs::write(folder.path().join("peaks/manifest.yaml"), "stage: Peaks").expect("written");
+    let (code, err) = run_there(&["stage", "build", "peaks"]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("missing field"), "{err}");
+    let (code, err) = run_there(&["stage", "test", "nowhere"]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("nowhere"), "{err}");
 }

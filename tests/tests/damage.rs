@@ -119,6 +119,7 @@ impl Bench {
                             .collect(),
                         tables: std::collections::BTreeMap::new(),
                         fields: None,
+                        record: None,
                     }
                 });
             let assembled = Assembled {

@@ -10,7 +10,7 @@ use retrotap::config::broker::{BrokerUrl, ReleaseOn};
 use retrotap::config::limits::BATCH_LINGER;
 use retrotap::config::{Modules as ModuleSettings, Spool};
 use retrotap::line::{Input, Line, Output, Swap};
-use retrotap::modules::assemble::{Params, assemble, hex};
+use retrotap::modules::assemble::{Params, assemble, hex, successor_spec};
 use retrotap::modules::catalog::Catalog;
 use retrotap::modules::signature::{SecretKey, Trust, TrustedKey, sign};
 use retrotap::port::PortSpec;
@@ -664,7 +664,11 @@ fn given(swaps: &[(usize, Input)], cycles: usize) -> Given {
 #[test]
 fn a_thousand_swaps_at_any_byte_lose_no_frame_and_no_record() {
     const SWAPS: usize = 1000;
-    let engine = Catalog::default().engine().expect("Wasmtime");
+    let (catalog, engine) = (Catalog::default(), Catalog::default().engine());
+    let (adapter, engine) = (
+        catalog.adapter("kuka-krc2").expect("shipped"),
+        engine.expect("Wasmtime"),
+    );
     let stages = ["krc2-decode", "axis-limits", STAGE];
     let modules: Vec<Arc<Module>> = stages
         .iter()
@@ -675,7 +679,8 @@ fn a_thousand_swaps_at_any_byte_lose_no_frame_and_no_record() {
     let swaps: Vec<(usize, Input)> = (0..SWAPS)
         .map(|number| {
             let module = &modules[number % modules.len()];
-            let next = Successor::new(&engine, module, None).expect("it compiles");
+            let next =
+                Successor::new(&engine, &successor_spec(&adapter, module)).expect("it compiles");
             (number * 13 + 40, Input::Module(Swap::to(next)))
         })
         .collect();

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use retrotap::cell::obstacles::{Room, Sighting, Snapshot};
@@ -15,8 +15,9 @@ use retrotap::cell::separation::{Cause, Rules, State};
 use retrotap::line::{Input, Line, Output};
 use retrotap::modules::assemble::{Params, assemble};
 use retrotap::modules::catalog::Catalog;
+use retrotap::port::pty::Pty;
 use retrotap::port::{LineClock, Port, PortSpec};
-use retrotap::simulate::{Faults, Krc2, PermitWatch, Wire, drive_watching};
+use retrotap::simulate::{Faults, Krc2, PermitWatch, What, Wire, drive_watching};
 use retrotap::time::{parse_rfc3339, rfc3339};
 use retrotap::words::{Chunk, Stamp};
 use retrotap_adapters::framing::{Parity, SerialSettings};
@@ -24,6 +25,7 @@ use retrotap_host::ParamValue;
 use retrotap_tests::binary;
 use retrotap_tests::gateway::Gateway;
 use retrotap_tests::mosquitto::{Listener, Mosquitto};
+use retrotap_tests::ports::free_port;
 use retrotap_tests::robot::{CYCLE_BYTES, bytes, one_by_one, unbroken, way};
 use retrotap_tests::subscriber::{Subscriber, eventually};
 use rumqttc::{AsyncClient, Broker, MqttOptions, PublishOptions, QoS};
@@ -392,27 +394,84 @@ async fn a_gateway_that_is_killed_takes_its_permit_with_it_and_the_robot_stops()
     );
 }
 
+/// A gateway whose cell has somebody where the robot is, so that it is `stop` with the second cycle, and
+/// what it does then.
+fn crowded(folder: &Path, port: &Path, written: &str) -> String {
+    let person = r#"[{"id":"p","kind":"sphere","center":[1.5,0,1.2],"radius":1.0}]"#;
+    std::fs::write(folder.join("obstacles.json"), person).expect("written");
+    format!(
+        "site: a\ngateway: b\nallow_unsigned: true\nspool: {{path: spool}}\n\
+         machines:\n  - {{id: {MACHINE}, adapter: kuka-krc2, port: {port}}}\n\
+         cells:\n  - id: cell\n    robots:\n      - machine: {MACHINE}\n        \
+         base_pose: {{xyz: [0m, 0m, 0m], rpy: [0deg, 0deg, 0deg]}}\n        tool_capsules: none\n    \
+         separation:\n      human_speed: 1.6m/s\n      robot: {{speed: 2m/s}}\n      \
+         stopping: {{time: 0.3s, distance: 0.2m}}\n      \
+         latency: {{sensor: 20ms, stop_signal: 20ms, gateway: 2s}}\n      intrusion: 0.1m\n      \
+         uncertainty: {{person: 0.05m, robot: 0.02m}}\n      warn_margin: 0.5m\n      \
+         hysteresis: 0.1m\n      hold: 300ms\n    obstacles: {{file: obstacles.json}}\n{written}",
+        port = port.display(),
+    )
+}
+
+/// Cycles enough to be judged.
+async fn say_six_cycles(pty: &Pty) {
+    for sent in Krc2::new(1, Faults::default()).cycles(6) {
+        if let What::Byte(byte) = sent.what {
+            pty.send_all(&[byte]).await.expect("it works");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_is_posted_when_it_is_entered_and_what_fails_is_counted_and_holds_nothing_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pty = Pty::open().expect("a pseudo-terminal");
+    let posted = Arc::<Mutex<Vec<Value>>>::default();
+    let heard = Arc::clone(&posted);
+    let hook = axum::routing::post(move |axum::Json(body): axum::Json<Value>| async move {
+        heard.lock().expect("not poisoned").push(body);
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let server = listener.local_addr().expect("bound");
+    let router = axum::Router::new().route("/hook", hook);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+
+    let post = format!("{{webhook: {{url: \"http://{server}/hook\"}}}}");
+    let nobody = format!(
+        "{{webhook: {{url: \"http://127.0.0.1:{}/\"}}}}",
+        free_port()
+    );
+    let no_chip = "{gpio: {chip: /dev/retrotap-has-no-such-chip, line: 17, value: 1}}";
+    let written = format!("    on_unknown: [{post}]\n    on_stop: [{nobody}, {no_chip}, {post}]\n");
+    let settings = crowded(folder.path(), pty.path(), &written);
+    let gateway = Gateway::start(folder.path(), &settings, &[]);
+    gateway.reaches(MACHINE, "silent").await;
+    let states = || -> Vec<Value> {
+        let posted = posted.lock().expect("not poisoned");
+        posted.iter().map(|body| body["state"].clone()).collect()
+    };
+    eventually("the state that it begins with", || states() == ["unknown"]).await;
+    say_six_cycles(&pty).await;
+    eventually("stop, and silence again", || {
+        states() == ["unknown", "stop", "unknown"]
+    })
+    .await;
+    eventually("two that failed", || cell(&gateway)["actions_failed"] == 2).await;
+    let log = gateway.log();
+    assert!(
+        log.contains("/dev/retrotap-has-no-such-chip line 17"),
+        "{log}"
+    );
+    assert_eq!(posted.lock().expect("not poisoned")[1]["cell"], "cell");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn stop_bytes_go_out_once_and_nothing_is_written_where_nothing_is_declared() {
     let folder = tempfile::tempdir().expect("a folder");
-    let pty = retrotap::port::pty::Pty::open().expect("a pseudo-terminal");
-    // Somebody stands where the robot is, so that it is `stop` with the second cycle.
-    let person = r#"[{"id":"p","kind":"sphere","center":[1.5,0,1.2],"radius":1.0}]"#;
-    std::fs::write(folder.path().join("obstacles.json"), person).expect("written");
-    let settings = |written: &str| {
-        format!(
-            "site: a\ngateway: b\nallow_unsigned: true\nspool: {{path: spool}}\n\
-             machines:\n  - {{id: {MACHINE}, adapter: kuka-krc2, port: {port}}}\n\
-             cells:\n  - id: cell\n    robots:\n      - machine: {MACHINE}\n        \
-             base_pose: {{xyz: [0m, 0m, 0m], rpy: [0deg, 0deg, 0deg]}}\n        tool_capsules: none\n    \
-             separation:\n      human_speed: 1.6m/s\n      robot: {{speed: 2m/s}}\n      \
-             stopping: {{time: 0.3s, distance: 0.2m}}\n      \
-             latency: {{sensor: 20ms, stop_signal: 20ms, gateway: 2s}}\n      intrusion: 0.1m\n      \
-             uncertainty: {{person: 0.05m, robot: 0.02m}}\n      warn_margin: 0.5m\n      \
-             hysteresis: 0.1m\n      hold: 300ms\n    obstacles: {{file: obstacles.json}}\n{written}",
-            port = pty.path().display(),
-        )
-    };
+    let pty = Pty::open().expect("a pseudo-terminal");
     for (written, expected) in [
         (
             format!(
@@ -423,14 +482,13 @@ async fn stop_bytes_go_out_once_and_nothing_is_written_where_nothing_is_declared
         ),
         (String::new(), &STOP[..0]),
     ] {
-        let gateway = Gateway::start(folder.path(), &settings(&written), &[]);
+        let gateway = Gateway::start(
+            folder.path(),
+            &crowded(folder.path(), pty.path(), &written),
+            &[],
+        );
         gateway.reaches(MACHINE, "silent").await;
-        for sent in Krc2::new(1, Faults::default()).cycles(6) {
-            if let retrotap::simulate::What::Byte(byte) = sent.what {
-                pty.send_all(&[byte]).await.expect("it works");
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        }
+        say_six_cycles(&pty).await;
         eventually(&format!("a state: {}", gateway.log()), || {
             let cell = cell(&gateway);
             cell["state"] == "unknown" && cell["cause"] == "silent"

@@ -10,17 +10,26 @@ const FIELDS_MAX: usize = 32;
 /// Longest unit in characters (`deg/s2`).
 const UNIT_CHARACTERS_MAX: usize = 16;
 
+/// Longest text that a stage is told of a field, such as the pattern of a line.
+const FIELD_TEXT_CHARACTERS_MAX: usize = 128;
+
 pub(super) fn stage(node: Node<'_>) -> Option<StageUse> {
-    let map = node.map(&["stage", "params", "tables", "fields"])?;
+    let map = node.map(&["stage", "params", "tables", "fields", "record"])?;
     let stage = map.required("stage", |node| kebab_name(node, "a stage's name"));
     let params = map.optional("params", |node| named(node, param));
     let tables = map.optional("tables", |node| named(node, table_file));
     let fields = map.optional("fields", fields);
+    let record = map.optional("record", |node| snake_name(node, "a record's name"));
+    if let (Some(node), None) = (map.get("record"), map.get("fields")) {
+        node.problem("names a record whose fields nobody lists")
+            .expected("`fields` beside it: only a record of the adapter's own fields can be named");
+    }
     Some(StageUse {
         stage: stage?,
         params: params?.unwrap_or_default(),
         tables: tables?.unwrap_or_default(),
         fields: fields?.unwrap_or_default(),
+        record: record?,
     })
 }
 
@@ -84,7 +93,7 @@ fn fields(node: Node<'_>) -> Option<Vec<FieldUse>> {
 }
 
 fn field(node: Node<'_>) -> Option<FieldUse> {
-    let map = node.map(&["name", "from", "kind", "unit", "optional"])?;
+    let map = node.map(&["name", "from", "kind", "unit", "optional", "params"])?;
     let name = map.required("name", |node| snake_name(node, "a field's name"));
     let from = map.optional("from", record_field);
     let kinds = [
@@ -99,13 +108,37 @@ fn field(node: Node<'_>) -> Option<FieldUse> {
         node.name(UNIT_CHARACTERS_MAX, "a unit, such as deg/s", is_unit)
     });
     let optional = map.optional("optional", Node::boolean);
+    let params = map.optional("params", |node| named(node, field_param));
     Some(FieldUse {
         name: name?,
         from: from?,
         kind: kind?.unwrap_or_default(),
         unit: unit?,
         optional: optional?.unwrap_or(false),
+        params: params?.unwrap_or_default(),
     })
+}
+
+/// A number in the field's unit, a word, or text in quotes.
+fn field_param(node: Node<'_>) -> Option<ParamValue> {
+    let text = node.text()?;
+    let is_text = |text: &str| {
+        text.len() <= FIELD_TEXT_CHARACTERS_MAX
+            && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+    };
+    match Quantity::parse(text) {
+        _ if node.is_quoted() && is_text(text) => Some(ParamValue::Choice(text.to_owned())),
+        Some(Quantity { value, unit: "" }) if !node.is_quoted() => {
+            Some(ParamValue::Number { value, unit: None })
+        }
+        None if is_name(text, '_') => Some(ParamValue::Choice(text.to_owned())),
+        _ => {
+            node.problem(format!("`{text}` can't be used here")).expected(
+                "a number without a unit (it is in the field's), the name of a choice, or printable ASCII in quotes",
+            );
+            None
+        }
+    }
 }
 
 fn record_field(node: Node<'_>) -> Option<String> {

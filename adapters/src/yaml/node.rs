@@ -61,6 +61,12 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Whether it is a single value that stands in quotes.
+    #[must_use]
+    pub fn is_quoted(&self) -> bool {
+        matches!(self.content(), Content::Scalar { quoted: true, .. })
+    }
+
     /// Whether it is a mapping.
     #[must_use]
     pub fn is_map(&self) -> bool {

@@ -2,13 +2,13 @@
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
-use tokio_util::sync::CancellationToken;
+use anyhow::{Context, bail};
+use tokio::process::{self, Child, ChildStdin};
 
 use super::gateway::{self, Gateway, MachinePlan, Plan};
 use super::signals;
@@ -20,10 +20,10 @@ use crate::config::cell::{
 use crate::config::limits::BATCH_LINGER;
 use crate::config::{Modules, Spool};
 use crate::demo_broker;
-use crate::modules::assemble::Params;
+use crate::modules::assemble::{Params, hex};
 use crate::modules::catalog::Catalog;
 use crate::port::PortSpec;
-use crate::simulate::{Faults, Krc2, PermitWatch, Wire, drive_watching, people};
+use crate::simulate::{Faults, FaultsError, people};
 use crate::uplink::{self, BrokerUrl, ReleaseOn};
 use crate::web::Listen;
 
@@ -46,8 +46,8 @@ pub struct Args {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// What goes wrong on the line, such as `lost=0.001`; `retrotap simulate --help` lists them.
-    #[arg(long, default_value = "", value_name = "RATES")]
-    faults: Faults,
+    #[arg(long, default_value = "", value_name = "RATES", value_parser = faults)]
+    faults: String,
     /// Write a capture of the line into this folder.
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
@@ -57,6 +57,11 @@ pub struct Args {
     /// Don't open a browser.
     #[arg(long)]
     no_browser: bool,
+}
+
+/// What the robot is told, once it is known that it will be understood.
+fn faults(text: &str) -> Result<String, FaultsError> {
+    text.parse::<Faults>().map(|_| text.to_owned())
 }
 
 const MACHINE: &str = "robot-1";
@@ -79,7 +84,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     // A name that stays, because a pulled cable comes back as another pseudo-terminal.
     let folder = tempfile::tempdir().context("no folder for temporary files")?;
     let port = folder.path().join(MACHINE);
-    let mut wire = Wire::pty(Some(&port)).context("this system gives no pseudo-terminal")?;
+    let mut robot = Controller::start(&port, &args)?;
     let gateway = gateway::start(Plan {
         site: Arc::from("demo"),
         gateway: Arc::from("demo"),
@@ -122,13 +127,6 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     })
     .await?;
 
-    let stop = CancellationToken::new();
-    let robot = tokio::spawn({
-        let watch = PermitWatch::new(PERMIT.to_vec(), PERMIT_WITHIN);
-        let source = Krc2::new(args.seed, args.faults).permit(watch.is_there());
-        let stop = stop.clone();
-        async move { drive_watching(&mut wire, source, Some(watch), stop.cancelled()).await }
-    });
     let page = gateway.page.clone().unwrap_or_default();
     greet(&page, broker.address());
     if !args.no_browser {
@@ -138,12 +136,53 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         () = walk(&gateway) => {}
         () = signals::interrupted() => {}
         () = after(args.seconds) => {}
+        ended = robot.process.wait() => bail!("the simulated robot ended: {}", ended?),
     }
     println!("\nstopping");
     gateway.stop().await;
-    stop.cancel();
-    robot.await?.context("the simulated robot")?;
+    robot.process.kill().await.context("the simulated robot")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The simulated robot: a process of its own, as a robot has a controller of its own. It outlives a gateway
+/// that is killed by a few seconds, and is seen to stop.
+struct Controller {
+    process: Child,
+    /// What it sees the end of when this process is gone.
+    _stdin: Option<ChildStdin>,
+}
+
+impl Controller {
+    fn start(port: &Path, args: &Args) -> anyhow::Result<Self> {
+        let mut command = process::Command::new(std::env::current_exe()?);
+        command
+            .args([
+                "simulate",
+                "--adapter",
+                "kuka-krc2",
+                "--until-eof",
+                "--permit",
+            ])
+            .args([hex(PERMIT), "--permit-within-ms".to_owned()])
+            .args([PERMIT_WITHIN.as_millis().to_string(), "--seed".to_owned()])
+            .args([
+                args.seed.to_string(),
+                "--faults".to_owned(),
+                args.faults.clone(),
+            ])
+            .arg("--port")
+            .arg(format!("pty:{}", port.display()))
+            .stdin(Stdio::piped())
+            // Ctrl-C is for the gateway, which then ends the robot.
+            .process_group(0)
+            .kill_on_drop(true);
+        let spawned = command.spawn();
+        let mut process = spawned.context("the simulated robot can't be started")?;
+        Ok(Self {
+            _stdin: process.stdin.take(),
+            process,
+        })
+    }
 }
 
 /// The demo's cell. Its figures are invented so that all states are seen in a minute; those of a real
@@ -224,12 +263,14 @@ only while the gateway's permit comes: when somebody is too near it stops, and w
 
   dashboard   {page}
   MQTT        mosquitto_sub -h {} -p {} -t 'retrotap/#' -v
+  kill it     kill -9 {}, and see what the robot does
 
 The broker and the page are for this machine only, without passwords, and modules run unsigned.
 Distances are advisory: this is not a safety function.
 Ctrl-C stops everything.",
         mqtt.ip(),
-        mqtt.port()
+        mqtt.port(),
+        std::process::id()
     );
 }
 

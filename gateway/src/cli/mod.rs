@@ -31,6 +31,7 @@ pub mod service;
 pub mod signals;
 pub mod simulate;
 pub mod spool;
+pub mod stage;
 pub mod user;
 
 /// Taps old machines: serial frames through WebAssembly pipelines to MQTT.
@@ -66,6 +67,7 @@ enum Command {
     Robot(robot::Args),
     Simulate(simulate::Args),
     Spool(spool::Args),
+    Stage(stage::Args),
     User(user::Args),
 }
 
@@ -112,6 +114,7 @@ pub fn main() -> ExitCode {
             Command::Robot(args) => robot::run(args).await,
             Command::Simulate(args) => simulate::run(args).await,
             Command::Spool(args) => spool::run(args).await,
+            Command::Stage(args) => stage::run(args).await,
             Command::User(args) => user::run(args).await,
         }
     });

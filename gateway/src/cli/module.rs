@@ -173,7 +173,7 @@ fn command(command: Command) -> anyhow::Result<ExitCode> {
                     ),
                 },
             };
-            let held = test(Arc::new(parsed), &json)?;
+            let held = test(&Arc::new(parsed), &json)?;
             println!("{held} steps held");
         }
     }
@@ -189,7 +189,7 @@ fn pack(code: &Path, manifest: &Path, cases: Option<&Path>, output: &Path) -> an
         .transpose()?;
     let packed = pack_with_cases(&wasm, &parsed, json.as_deref())?;
     if let Some(json) = &json {
-        test(Arc::new(Module::parse(&packed)?), json)?;
+        test(&Arc::new(Module::parse(&packed)?), json)?;
     }
     write(output, &packed)?;
     eprintln!(
@@ -201,10 +201,10 @@ fn pack(code: &Path, manifest: &Path, cases: Option<&Path>, output: &Path) -> an
     Ok(())
 }
 
-fn test(module: Arc<Module>, json: &str) -> anyhow::Result<usize> {
+fn test(module: &Arc<Module>, json: &str) -> anyhow::Result<usize> {
     let cases = Cases::parse(json)?;
     let engine = Catalog::default().engine()?;
-    Ok(cases.run(&engine, &module)?)
+    Ok(cases.run(&engine, module)?)
 }
 
 fn inspect(path: &Path, known: &Known, json: bool) -> anyhow::Result<()> {

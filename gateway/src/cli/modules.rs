@@ -25,7 +25,7 @@ use super::gateway::{Loaded, MachinePlan, load};
 use crate::config::cell::Cell;
 use crate::config::limits::{LINE_ASKED_MAX, SWAP_ANSWERS_WITHIN};
 use crate::line::{Asked, GATEWAY_MODULE, Probation, Returned, Swap, Swapped, manifest_json};
-use crate::modules::assemble::{fields_of, hex};
+use crate::modules::assemble::{hex, successor_spec};
 use crate::modules::catalog::{Catalog, LoadedAdapter};
 use crate::modules::checks::{self, Refusal as Failed};
 use crate::modules::signature::{Trust, Untrusted};
@@ -493,8 +493,8 @@ impl Modules {
         adapter: &LoadedAdapter,
         module: &Arc<Module>,
     ) -> anyhow::Result<Successor> {
-        let fields = fields_of(adapter, &module.manifest().stage);
-        Ok(Successor::new(&self.engine, module, fields.as_deref())?)
+        let spec = successor_spec(adapter, module);
+        Ok(Successor::new(&self.engine, &spec)?)
     }
 
     /// A machine put together as its line is, but for changes since it began.

@@ -12,7 +12,7 @@ use retrotap_host::{Engine, Successor};
 use crate::capture::{InputKind, Item, Start};
 use crate::cell::obstacles::Snapshot;
 use crate::line::{Input, Line, Output, Parameter, Swap, adapter_of, params_of};
-use crate::modules::assemble::{Params, assemble, fields_of, hex};
+use crate::modules::assemble::{Params, assemble, hex, successor_spec};
 use crate::modules::catalog::{Catalog, LoadedAdapter};
 use crate::port::replay::{Replay, Speed};
 use crate::spool::Numbering;
@@ -201,8 +201,8 @@ fn ready(
             swap.module, swap.sha256
         )
     })?;
-    let fields = fields_of(adapter, &swap.stage);
-    *swap = Swap::to(Successor::new(engine, &module, fields.as_deref())?);
+    let spec = successor_spec(adapter, &module);
+    *swap = Swap::to(Successor::new(engine, &spec)?);
     Ok(())
 }
 

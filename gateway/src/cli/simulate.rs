@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -49,7 +51,16 @@ pub struct Args {
     /// End after so many cycles of seven frames.
     #[arg(long)]
     cycles: Option<u64>,
+    /// End three seconds after standard input does: whoever started it is gone then.
+    #[arg(long)]
+    until_eof: bool,
 }
+
+/// How long the machine goes on alone: time to see what it does then.
+const ALONE: Duration = Duration::from_secs(3);
+
+/// How often is looked whether the permit is there.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The bytes of a permit.
 #[derive(Debug, Clone)]
@@ -126,10 +137,47 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         None => format!("it talks into {}", args.port),
     };
     eprintln!("A KUKA KR C2 sends its axes, {BAUD} baud 8N1; {place}. Ctrl-C ends it.");
-    let summary = drive_watching(&mut wire, machine, watch, interrupted()).await?;
+    let teller = watch
+        .as_ref()
+        .map(|watch| tokio::spawn(tell_of(watch.is_there(), within)));
+    let until_eof = args.until_eof;
+    let over = async {
+        tokio::select! {
+            () = interrupted() => {}
+            () = left_alone(), if until_eof => {}
+        }
+    };
+    let summary = drive_watching(&mut wire, machine, watch, over).await?;
+    if let Some(teller) = teller {
+        teller.abort();
+    }
     eprintln!(
         "{} bytes sent, {} more that nobody fetched",
         summary.bytes_sent, summary.bytes_dropped
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says when the permit comes and when it stays away.
+async fn tell_of(permit: Arc<AtomicBool>, within: Duration) {
+    let mut was = false;
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let is = permit.load(Relaxed);
+        match (was, is) {
+            (false, true) => eprintln!("robot: the permit is there, I may move"),
+            (true, false) => eprintln!("robot: no permit for {} ms, I stop", within.as_millis()),
+            _ => {}
+        }
+        was = is;
+    }
+}
+
+/// Ends some time after standard input.
+async fn left_alone() {
+    let mut nobody = tokio::io::stdin();
+    // An error is as much an end.
+    let _ = tokio::io::copy(&mut nobody, &mut tokio::io::sink()).await;
+    eprintln!("robot: whoever started me is gone");
+    tokio::time::sleep(ALONE).await;
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use retrotap_adapters::framing::{FramingKind, FramingSpec, SerialSettings};
 use retrotap_adapters::schema::{FieldKind, FieldUse, ParamValue as Written, StageUse};
 use retrotap_host::{
-    BindError, Engine, GenericField, Kind, Manifest, ParamValue, Pipeline, SettingError, StageSpec,
+    BindError, Engine, GenericField, Kind, Manifest, Module, ParamValue, ParameterDefault,
+    Pipeline, SettingError, StageSpec,
 };
 
 use super::catalog::{Catalog, CatalogError, LoadedAdapter};
@@ -196,6 +197,7 @@ fn stage_spec(
         params,
         tables,
         fields,
+        record: stage.record.clone(),
     })
 }
 
@@ -210,11 +212,21 @@ pub fn host_value(value: &Written) -> ParamValue {
     }
 }
 
-/// The fields that an adapter gives a generic stage; none for any other.
-pub fn fields_of(adapter: &LoadedAdapter, stage: &str) -> Option<Vec<GenericField>> {
-    let mut stages = adapter.adapter.pipeline.iter();
-    let fields = &stages.find(|known| known.stage == stage)?.fields;
-    (!fields.is_empty()).then(|| fields.iter().map(generic_field).collect())
+/// A stage of an adapter with another module, as far as a successor has to know it.
+pub fn successor_spec(adapter: &LoadedAdapter, module: &Arc<Module>) -> StageSpec {
+    let stages = &adapter.adapter.pipeline;
+    let name = &module.manifest().stage;
+    let known = stages.iter().find(|known| known.stage == *name);
+    let fields = known
+        .filter(|known| !known.fields.is_empty())
+        .map(|known| known.fields.iter().map(generic_field).collect());
+    StageSpec {
+        module: Arc::clone(module),
+        params: BTreeMap::new(),
+        tables: BTreeMap::new(),
+        fields,
+        record: known.and_then(|known| known.record.clone()),
+    }
 }
 
 fn generic_field(field: &FieldUse) -> GenericField {
@@ -229,6 +241,18 @@ fn generic_field(field: &FieldUse) -> GenericField {
         },
         unit: field.unit.clone(),
         optional: field.optional,
+        params: field
+            .params
+            .iter()
+            .map(|(name, value)| (name.clone(), field_param(value)))
+            .collect(),
+    }
+}
+
+fn field_param(value: &Written) -> ParameterDefault {
+    match value {
+        Written::Number { value, .. } => ParameterDefault::Number(*value),
+        Written::Choice(text) => ParameterDefault::Choice(text.clone()),
     }
 }
 

@@ -30,8 +30,9 @@ struct Case {
     params: BTreeMap<String, Scalar>,
     #[serde(default)]
     tables: BTreeMap<String, Rows>,
-    /// Of a generic stage.
+    /// Of a generic stage: its fields, and another name for the record that has them.
     fields: Option<Vec<GenericField>>,
+    record: Option<String>,
     steps: Vec<Step>,
 }
 
@@ -200,6 +201,7 @@ impl Case {
             params: params.collect(),
             tables: tables.collect(),
             fields: self.fields.clone(),
+            record: self.record.clone(),
         }
     }
 }

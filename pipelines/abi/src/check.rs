@@ -10,6 +10,9 @@ use crate::layout::{self, Kind};
 use crate::limits;
 use crate::manifest::{Field, Input, Manifest, Parameter, ParameterDefault, Table};
 
+/// What a row that is a field of the adapter's gives as its table.
+pub(crate) const FIELDS: &str = "fields";
+
 /// One thing that is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -17,6 +20,15 @@ pub struct Problem {
     pub path: String,
     /// What is wrong and what was expected.
     pub message: String,
+}
+
+impl Problem {
+    pub(crate) fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            message: message.into(),
+        }
+    }
 }
 
 impl fmt::Display for Problem {
@@ -47,7 +59,8 @@ pub(crate) fn check(manifest: &Manifest) -> Vec<Problem> {
     }
     checks.input(manifest);
     checks.records(manifest);
-    checks.parameters(&manifest.parameters);
+    checks.parameters("parameters", &manifest.parameters);
+    checks.generic(manifest);
     checks.tables(&manifest.tables);
     checks.count("reasons", manifest.reasons.len(), limits::REASONS_MAX);
     checks.names(
@@ -74,10 +87,7 @@ struct Checks {
 
 impl Checks {
     fn problem(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.problems.push(Problem {
-            path: path.into(),
-            message: message.into(),
-        });
+        self.problems.push(Problem::new(path, message));
     }
 
     fn within(&mut self, path: &str, value: usize, least: usize, most: usize) {
@@ -162,7 +172,7 @@ impl Checks {
             return;
         }
         self.name("input.record", &input.record, '_');
-        self.fields("input.fields", &input.fields, &[]);
+        self.fields("input.fields", &input.fields, &[], false);
         for (index, field) in input.fields.iter().enumerate() {
             if matches!(field.kind, Kind::Row | Kind::Text) {
                 let message = "is of a kind that only an output has: f64, i64, bool or choice can be an input";
@@ -185,11 +195,13 @@ impl Checks {
                 &format!("records[{index}].fields"),
                 &record.fields,
                 &manifest.tables,
+                manifest.fields.is_some(),
             );
         }
     }
 
-    fn fields(&mut self, path: &str, fields: &[Field], tables: &[Table]) {
+    /// `rows_of_fields`: whether a row may be a field of the adapter's.
+    fn fields(&mut self, path: &str, fields: &[Field], tables: &[Table], rows_of_fields: bool) {
         if fields.is_empty() {
             self.problem(path, "is empty: a record needs at least one field");
         }
@@ -209,7 +221,8 @@ impl Checks {
             self.choices(&path, &field.choices, field.kind == Kind::Choice);
             match (&field.table, field.kind) {
                 (Some(table), Kind::Row) => {
-                    if !tables.iter().any(|known| &known.name == table) {
+                    let of_fields = rows_of_fields && table == FIELDS;
+                    if !of_fields && !tables.iter().any(|known| &known.name == table) {
                         self.problem(
                             format!("{path}.table"),
                             format!("there is no table `{table}`"),
@@ -241,16 +254,81 @@ impl Checks {
         }
     }
 
-    fn parameters(&mut self, parameters: &[Parameter]) {
-        self.count("parameters", parameters.len(), limits::PARAMETERS_MAX);
+    /// What only a generic stage has, and the fields that an adapter gave it.
+    fn generic(&mut self, manifest: &Manifest) {
+        if manifest.fields.is_none() {
+            let given = [
+                ("field_kinds", manifest.field_kinds.is_empty()),
+                ("field_parameters", manifest.field_parameters.is_empty()),
+            ];
+            for (path, _) in given.iter().filter(|(_, absent)| !absent) {
+                self.problem(*path, "is given, but `fields: adapter` is not");
+            }
+            return;
+        }
+        self.parameters("field_parameters", &manifest.field_parameters);
+        if let Some(place) = manifest
+            .tables
+            .iter()
+            .position(|table| table.name == FIELDS)
+        {
+            let message = "`fields` is what the fields of a generic stage are called";
+            self.problem(format!("tables[{place}]"), message);
+        }
+        for (place, kind) in manifest.field_kinds.iter().enumerate() {
+            let path = format!("field_kinds[{place}]");
+            match kind {
+                Kind::Choice | Kind::Row => {
+                    self.problem(
+                        path,
+                        "is not f64, i64, bool or text: an adapter can't say more",
+                    );
+                }
+                Kind::Text if matches!(manifest.input, Input::Record(_)) => {
+                    self.problem(path, "is text, which can't be an input");
+                }
+                _ if manifest.field_kinds[..place].contains(kind) => {
+                    self.problem(path, "stands there twice");
+                }
+                _ => {}
+            }
+        }
+        let fields = manifest.given_fields();
+        self.count("fields", fields.len(), limits::FIELDS_MAX);
+        self.names("fields", fields.iter().map(|field| field.name.as_str()));
+        for (place, field) in fields.iter().enumerate() {
+            let path = format!("fields[{place}]");
+            self.unit(&path, field.unit.as_deref());
+            if !manifest.kinds().contains(&field.kind) {
+                let kinds: Vec<&str> = manifest.kinds().iter().map(|kind| kind.name()).collect();
+                let (found, known) = (field.kind.name(), kinds.join(", "));
+                self.problem(
+                    format!("{path}.kind"),
+                    format!("is {found}, but the stage takes {known}"),
+                );
+            }
+            if manifest.input == Input::Frame && field.from.is_some() {
+                self.problem(
+                    format!("{path}.from"),
+                    "is given, but the stage takes frames, which have no fields",
+                );
+            }
+            field.check_params(manifest, &path, &mut self.problems);
+        }
+    }
+
+    fn parameters(&mut self, list: &str, parameters: &[Parameter]) {
+        self.count(list, parameters.len(), limits::PARAMETERS_MAX);
         self.names(
-            "parameters",
+            list,
             parameters.iter().map(|parameter| parameter.name.as_str()),
         );
         for (index, parameter) in parameters.iter().enumerate() {
-            let path = format!("parameters[{index}]");
+            let path = format!("{list}[{index}]");
             self.unit(&path, parameter.unit.as_deref());
-            if parameter.is_choice() {
+            if let Some(bytes) = parameter.bytes_max {
+                self.text_parameter(list, &path, bytes, parameter);
+            } else if parameter.is_choice() {
                 self.choices(&path, &parameter.choices, true);
                 if parameter.minimum.is_some()
                     || parameter.maximum.is_some()
@@ -269,10 +347,32 @@ impl Checks {
                 continue;
             }
             if let Some(default) = &parameter.default
-                && let Err(message) = parameter.number_of(default)
+                && let Err(message) = parameter.check_value(default)
             {
                 self.problem(format!("{path}.default"), message);
             }
+        }
+    }
+
+    fn text_parameter(&mut self, list: &str, path: &str, bytes: usize, parameter: &Parameter) {
+        if list != "field_parameters" {
+            self.problem(path, "is text, which only a field's parameter can be");
+        }
+        self.within(
+            &format!("{path}.bytes_max"),
+            bytes,
+            1,
+            limits::FIELD_TEXT_BYTES_MAX,
+        );
+        let means_nothing = parameter.minimum.is_some()
+            || parameter.maximum.is_some()
+            || parameter.unit.is_some()
+            || parameter.is_choice();
+        if means_nothing {
+            self.problem(
+                path,
+                "is text: minimum, maximum, unit and choices mean nothing",
+            );
         }
     }
 
@@ -363,6 +463,34 @@ impl Parameter {
     /// Whether it is a choice, and not a number.
     pub fn is_choice(&self) -> bool {
         !self.choices.is_empty()
+    }
+
+    /// How many slots it takes: a text as many as it has room for, all others one.
+    pub fn slots(&self) -> usize {
+        self.bytes_max
+            .map_or(1, |bytes| bytes.div_ceil(layout::SLOT_BYTES))
+    }
+
+    /// Why a value can't be used, if it can't.
+    ///
+    /// # Errors
+    /// In words, with what was expected.
+    pub fn check_value(&self, value: &ParameterDefault) -> Result<(), String> {
+        match (self.bytes_max, value) {
+            (None, value) => self.number_of(value).map(|_| ()),
+            (Some(bytes_max), ParameterDefault::Choice(text)) => {
+                if text.is_empty() || text.len() > bytes_max {
+                    Err(format!("`{text}` is not text of 1 to {bytes_max} bytes"))
+                } else if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+                    Ok(())
+                } else {
+                    Err(format!("`{text}` is not printable ASCII"))
+                }
+            }
+            (Some(_), ParameterDefault::Number(number)) => {
+                Err(format!("{number} is a number: write text in quotes"))
+            }
+        }
     }
 
     /// The number that stands for a value in the configuration, or why the value can't be had. A choice

@@ -4,7 +4,9 @@
 //! 8 bytes. A record in the output is its number (u32), its presence mask (u32) and its slots; a
 //! record as input is the same with the mask first and a zero in the number's place. The
 //! configuration is the parameters as f64, then per table the number of rows (u32), a zero (u32) and
-//! room for `rows_max` rows.
+//! room for `rows_max` rows. Where a stage is generic and has anything to know of its fields, the first
+//! table is theirs, with room for 32 rows: a field's kind, then its parameters. A text there takes as
+//! many slots as it has room for, and ends with zeros.
 //!
 //! | kind | slot |
 //! |---|---|
@@ -33,6 +35,45 @@ pub enum Kind {
     Row,
     /// Text in UTF-8; only in the output.
     Text,
+}
+
+impl Kind {
+    /// Its name in a manifest.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F64 => "f64",
+            Self::I64 => "i64",
+            Self::Bool => "bool",
+            Self::Choice => "choice",
+            Self::Row => "row",
+            Self::Text => "text",
+        }
+    }
+
+    /// The number that stands for it in the field table.
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::F64 => 0,
+            Self::I64 => 1,
+            Self::Bool => 2,
+            Self::Choice => 3,
+            Self::Row => 4,
+            Self::Text => 5,
+        }
+    }
+
+    /// The kind that a number stands for.
+    pub const fn of_number(number: u32) -> Option<Self> {
+        Some(match number {
+            0 => Self::F64,
+            1 => Self::I64,
+            2 => Self::Bool,
+            3 => Self::Choice,
+            4 => Self::Row,
+            5 => Self::Text,
+            _ => return None,
+        })
+    }
 }
 
 /// Bytes of one slot.

@@ -24,6 +24,9 @@ pub const REASONS_MAX: usize = 64;
 /// Named values of one choice.
 pub const CHOICES_MAX: usize = 64;
 
+/// Bytes of a text that a stage is told of a field, such as the pattern of a line.
+pub const FIELD_TEXT_BYTES_MAX: usize = 128;
+
 /// Bytes of a name. Names become JSON keys, metric labels and InfluxDB fields.
 pub const NAME_BYTES_MAX: usize = 48;
 

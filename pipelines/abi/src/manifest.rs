@@ -13,7 +13,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use crate::check::Problem;
-pub use crate::generic::{FieldsError, GenericField};
+pub use crate::generic::{Fields, FieldsError, FieldsFrom, GenericField};
 use crate::layout;
 pub use crate::layout::Kind;
 
@@ -50,9 +50,15 @@ pub struct Manifest {
     /// What a hot swap carries over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<StateLayout>,
-    /// Where the fields of a generic stage are written.
+    /// `adapter` for a generic stage; the fields themselves once the adapter is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fields: Option<FieldsFrom>,
+    pub fields: Option<Fields>,
+    /// What a generic stage's fields may hold; numbers alone unless given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub field_kinds: Vec<Kind>,
+    /// What a generic stage has to know of each field.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub field_parameters: Vec<Parameter>,
 }
 
 /// What one call gets.
@@ -140,18 +146,21 @@ pub struct Parameter {
     /// The names, where it is a choice.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<String>,
+    /// Room for a text in bytes, where it is one. Only a field's parameter can be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_max: Option<usize>,
     /// What it does.
     #[serde(default)]
     pub description: String,
 }
 
-/// A parameter's default: a number, or the name of a choice.
+/// A parameter's default: a number, the name of a choice, or a text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ParameterDefault {
     /// A number in the parameter's unit.
     Number(f64),
-    /// One of the parameter's choices.
+    /// One of the parameter's choices, or text where it is text.
     Choice(String),
 }
 
@@ -224,14 +233,6 @@ pub struct StateLayout {
     pub bytes: usize,
 }
 
-/// Where the fields of a generic stage are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FieldsFrom {
-    /// In the adapter's YAML.
-    Adapter,
-}
-
 /// Why a text is not a manifest.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
@@ -284,11 +285,6 @@ impl Manifest {
         alloc::format!("{}@{}", self.stage, self.version)
     }
 
-    /// Whether its fields come from the adapter.
-    pub fn is_generic(&self) -> bool {
-        self.fields == Some(FieldsFrom::Adapter)
-    }
-
     /// Bytes of the input area.
     pub fn input_bytes(&self) -> usize {
         match &self.input {
@@ -307,7 +303,8 @@ impl Manifest {
 
     /// Where a table begins within the configuration; the number of tables gives its end.
     pub fn table_offset(&self, table: usize) -> usize {
-        layout::parameter_offset(self.parameters.len())
+        self.field_table_offset()
+            + self.field_table_bytes()
             + self.tables[..table.min(self.tables.len())]
                 .iter()
                 .map(Table::bytes)

@@ -2,7 +2,7 @@
 #![cfg(feature = "yaml")]
 #![allow(clippy::unwrap_used)]
 
-use retrotap_abi::manifest::{Input, Manifest, ManifestError};
+use retrotap_abi::manifest::{GenericField, Input, Manifest, ManifestError, ParameterDefault};
 
 const HEALTHY: &str = "
 stage: some-stage
@@ -202,6 +202,126 @@ fn every_rule_is_named_where_it_is_broken() {
         let found = problem(from, to);
         assert!(found.starts_with(expected), "{to}: {found}");
         assert_eq!(found.lines().count(), 1, "{to}: {found}");
+    }
+}
+
+const GENERIC: &str = "
+stage: some-stage
+version: 1.2.3
+abi: 1
+title: A generic stage
+input: frame
+records: [{record: reading}, {record: oddity, fields: [{name: field, kind: row, table: fields}]}]
+parameters: [{name: factor, default: 0.1}]
+field_kinds: [f64, bool]
+field_parameters:
+  - {name: place, minimum: 0, maximum: 9}
+  - {name: mark, bytes_max: 10}
+  - {name: side, choices: [left, right], default: right}
+tables: [{name: marks, rows_max: 2, columns: [{name: at_m, unit: m}]}]
+sizes: {frame_bytes_max: 9, output_bytes_max: 264, records_max: 2, memory_bytes: 4096}
+time_budget_us: 1000
+fields: adapter
+";
+
+#[test]
+fn the_field_table_stands_between_parameters_and_tables() {
+    let manifest = Manifest::from_yaml(GENERIC).unwrap();
+    // Its kind, a place, ten bytes in two slots, a side.
+    assert_eq!(manifest.field_slots(), 5);
+    assert_eq!(manifest.field_slot(2), 4);
+    assert_eq!(manifest.field_table_offset(), 8);
+    assert_eq!(manifest.field_table_bytes(), 8 + 32 * 5 * 8);
+    assert_eq!(manifest.table_offset(0), 8 + 8 + 32 * 5 * 8);
+    // Where a stage has nothing to know of its fields, there is no such table.
+    assert_eq!(Manifest::from_yaml(HEALTHY).unwrap().field_table_bytes(), 0);
+}
+
+#[test]
+fn a_manifest_with_its_fields_in_it_comes_back_from_json_as_it_was() {
+    let field = GenericField {
+        name: "level_m".into(),
+        unit: Some("m".into()),
+        params: [
+            ("place".into(), ParameterDefault::Number(3.0)),
+            ("mark".into(), ParameterDefault::Choice("#".into())),
+        ]
+        .into(),
+        ..GenericField::default()
+    };
+    let generic = Manifest::from_yaml(GENERIC).unwrap();
+    let manifest = generic.with_fields(&[field], Some("level")).unwrap();
+    assert!(generic.is_generic() && !manifest.is_generic());
+    assert_eq!(
+        Manifest::from_json(manifest.to_json().as_bytes()).unwrap(),
+        manifest
+    );
+    assert_eq!(manifest.records[0].record, "level");
+    assert_eq!(manifest.records[0].fields[0].unit.as_deref(), Some("m"));
+    // Where its areas stand doesn't depend on how many fields there are: the stage was built before.
+    assert_eq!(manifest.config_bytes(), generic.config_bytes());
+}
+
+#[test]
+fn every_rule_of_a_generic_stage_is_named_where_it_is_broken() {
+    let broken = [
+        (
+            "fields: adapter",
+            "fields: adaptor",
+            "`fields` is `adapter`, or a list",
+        ),
+        ("[f64, bool]", "[f64, row]", "field_kinds[1]: is not f64"),
+        (
+            "[f64, bool]",
+            "[f64, f64]",
+            "field_kinds[1]: stands there twice",
+        ),
+        (
+            "name: mark, b",
+            "name: place, b",
+            "field_parameters[1]: `place` stands there twice",
+        ),
+        (
+            "bytes_max: 10",
+            "bytes_max: 129",
+            "field_parameters[1].bytes_max: is 129",
+        ),
+        (
+            "bytes_max: 10",
+            "bytes_max: 10, unit: m",
+            "field_parameters[1]: is text: minimum",
+        ),
+        (
+            "default: right",
+            "default: up",
+            "field_parameters[2].default: `up` is none of left, right",
+        ),
+        (
+            "name: factor, default: 0.1",
+            "name: factor, bytes_max: 8",
+            "parameters[0]: is text, which only",
+        ),
+        (
+            "name: marks",
+            "name: fields",
+            "tables[0]: `fields` is what the fields",
+        ),
+        (
+            "table: fields",
+            "table: field",
+            "records[1].fields[0].table: there is no table `field`",
+        ),
+    ];
+    for (from, to, expected) in broken {
+        assert!(GENERIC.contains(from), "{from}");
+        let found = Manifest::from_yaml(&GENERIC.replace(from, to)).unwrap_err();
+        let found = found.to_string();
+        assert!(found.contains(expected), "{to}: {found}");
+    }
+    let own = GENERIC.replace("fields: adapter", "");
+    let found = Manifest::from_yaml(&own).unwrap_err().to_string();
+    for path in ["field_kinds: is given", "field_parameters: is given"] {
+        assert!(found.contains(path), "{found}");
     }
 }
 

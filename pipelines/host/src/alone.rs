@@ -65,7 +65,7 @@ impl Alone {
             cause,
         };
         let one = |cause| vec![of(cause)];
-        let manifest = effective(spec.module.manifest(), spec.fields.as_deref()).map_err(one)?;
+        let manifest = effective(spec).map_err(one)?;
         let config = Config::new(&manifest, &spec.params, &spec.tables).map_err(
             |errors| -> Vec<BindError> {
                 errors.into_iter().map(|error| of(error.into())).collect()

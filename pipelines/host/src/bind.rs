@@ -22,6 +22,8 @@ pub struct StageSpec {
     pub tables: BTreeMap<String, Table>,
     /// The fields of a generic stage, and of no other.
     pub fields: Option<Vec<GenericField>>,
+    /// Another name for the record of a generic stage that has those fields.
+    pub record: Option<String>,
 }
 
 /// Why a pipeline can't be loaded.
@@ -43,7 +45,8 @@ pub enum BindCause {
     /// There are more stages than a pipeline may have.
     #[error("the pipeline has more than {} stages", crate::limits::STAGES_MAX)]
     TooManyStages,
-    /// The fields of a generic stage are missing, wrong, or given to one that isn't.
+    /// The fields of a generic stage, or the name of its record, are missing, wrong, or given to one
+    /// that isn't.
     #[error(transparent)]
     Fields(#[from] FieldsError),
     /// No earlier stage emits the record that it takes.

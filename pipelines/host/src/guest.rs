@@ -245,6 +245,12 @@ impl Guest {
             .get(running.output..running.output + self.manifest.sizes.output_bytes_max)
     }
 
+    /// The configuration as it stands in its memory.
+    #[cfg(feature = "build")]
+    pub(crate) fn config_bytes(&self) -> &[u8] {
+        &self.config.bytes
+    }
+
     pub(crate) fn row_name(&self, field: &Field, row: u32) -> Option<&str> {
         self.config
             .row_name(&self.manifest, field.table.as_deref(), row)

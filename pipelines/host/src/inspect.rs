@@ -45,6 +45,9 @@ impl Display for Inspection<'_> {
             writeln!(out, "  emits    {}", record.record)?;
             fields(out, &record.fields)?;
         }
+        for parameter in &manifest.field_parameters {
+            writeln!(out, "  field    {}{}", parameter.name, setting(parameter))?;
+        }
         for parameter in &manifest.parameters {
             writeln!(out, "  set      {}{}", parameter.name, setting(parameter))?;
         }

@@ -15,6 +15,8 @@
 
 mod alone;
 mod bind;
+#[cfg(feature = "build")]
+pub mod build;
 mod engine;
 mod guest;
 pub mod inspect;
@@ -26,6 +28,8 @@ mod records;
 mod settings;
 mod suggest;
 mod swap;
+#[cfg(feature = "build")]
+pub mod testcase;
 
 pub use alone::{Alone, CallError, Given};
 pub use bind::{BindCause, BindError, StageSpec};
@@ -36,12 +40,14 @@ pub use engine::WasmtimeOptions;
 pub use engine::{Engine, EngineError, Trap};
 pub use guest::{StageCounts, StartError, Strike};
 pub use module::{Module, ModuleError, check_sections};
-pub use pack::{PackError, pack, pack_with_cases};
+pub use pack::{PackError, for_browsers, pack, pack_with_cases};
 pub use pipeline::{
     FRAME_TOO_LONG, Outcome, Pipeline, REQUIRED_FIELD_ABSENT, RecordSchema, Verdict,
 };
 pub use records::{RecordRef, Value};
 pub use retrotap_abi::Manifest;
-pub use retrotap_abi::manifest::{Field, FieldsError, GenericField, Kind, Record};
+pub use retrotap_abi::manifest::{
+    Field, FieldsError, GenericField, Kind, ParameterDefault, Record,
+};
 pub use settings::{ParamValue, SettingError, Table, TableRow};
 pub use swap::Successor;

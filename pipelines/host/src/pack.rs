@@ -52,31 +52,16 @@ pub fn pack_with_cases(
         return Err(PackError::Memory { needed, given });
     }
 
-    let mut packed = wasm_encoder::Module::new();
-    for payload in Parser::new(0).parse_all(wasm) {
-        let payload = payload.map_err(|error| ModuleError::Invalid(error.to_string()))?;
-        match payload {
-            Payload::CustomSection(_) => {}
-            Payload::MemorySection(_) => {
-                let mut section = MemorySection::new();
-                section.memory(MemoryType {
-                    minimum: given as u64,
-                    maximum: Some(given as u64),
-                    memory64: false,
-                    shared: false,
-                    page_size_log2: Some(0),
-                });
-                packed.section(&section);
-            }
-            other => {
-                if let Some((id, range)) = other.as_section()
-                    && let Some(data) = wasm.get(range.start as usize..range.end as usize)
-                {
-                    packed.section(&RawSection { id, data });
-                }
-            }
-        }
-    }
+    let mut packed = with_memory(
+        wasm,
+        MemoryType {
+            minimum: given as u64,
+            maximum: Some(given as u64),
+            memory64: false,
+            shared: false,
+            page_size_log2: Some(0),
+        },
+    )?;
     packed.section(&CustomSection {
         name: Cow::Borrowed(retrotap_abi::SECTION),
         data: Cow::Owned(manifest.to_json().into_bytes()),
@@ -89,5 +74,51 @@ pub fn pack_with_cases(
     }
     let packed = packed.finish();
     Module::parse(&packed)?;
+    Ok(packed)
+}
+
+/// The module as a browser takes it: with one page of 64 KiB, since browsers don't know smaller ones, and
+/// without any custom section. Made of what was looked through; it is no module of ours any more.
+///
+/// # Errors
+/// Its memory is larger than a page.
+pub fn for_browsers(module: &Module) -> Result<Vec<u8>, PackError> {
+    const PAGE_BYTES: u64 = 64 * 1024;
+    let needed = module.manifest().sizes.memory_bytes as u64;
+    if needed > PAGE_BYTES {
+        let given = PAGE_BYTES as usize;
+        return Err(PackError::Memory { needed, given });
+    }
+    let memory = MemoryType {
+        minimum: 1,
+        maximum: Some(1),
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    };
+    Ok(with_memory(module.wasm(), memory)?.finish())
+}
+
+/// The code with another memory, and without custom sections.
+fn with_memory(wasm: &[u8], memory: MemoryType) -> Result<wasm_encoder::Module, ModuleError> {
+    let mut packed = wasm_encoder::Module::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        let payload = payload.map_err(|error| ModuleError::Invalid(error.to_string()))?;
+        match payload {
+            Payload::CustomSection(_) => {}
+            Payload::MemorySection(_) => {
+                let mut section = MemorySection::new();
+                section.memory(memory);
+                packed.section(&section);
+            }
+            other => {
+                if let Some((id, range)) = other.as_section()
+                    && let Some(data) = wasm.get(range.start as usize..range.end as usize)
+                {
+                    packed.section(&RawSection { id, data });
+                }
+            }
+        }
+    }
     Ok(packed)
 }

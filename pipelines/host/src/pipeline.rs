@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use retrotap_abi::manifest::{GenericField, Manifest, Record};
+use retrotap_abi::manifest::{Manifest, Record};
 
 use crate::bind::{BindCause, BindError, Source, StageSpec, bind};
 use crate::engine::Engine;
@@ -81,10 +81,7 @@ impl Pipeline {
             if bound.iter().any(|(_, manifest, _)| manifest.stage == name) {
                 problems.push(&name, BindCause::Twice);
             }
-            let Some(manifest) = problems.unless(
-                &name,
-                effective(spec.module.manifest(), spec.fields.as_deref()),
-            ) else {
+            let Some(manifest) = problems.unless(&name, effective(&spec)) else {
                 continue;
             };
             let earlier: Vec<&Manifest> = bound.iter().map(|(_, manifest, _)| manifest).collect();
@@ -362,15 +359,13 @@ impl fmt::Debug for Outcome<'_> {
 }
 
 /// A generic stage's manifest with the adapter's fields, any other's as it is.
-pub(crate) fn effective(
-    manifest: &Manifest,
-    fields: Option<&[GenericField]>,
-) -> Result<Manifest, BindCause> {
-    match fields {
-        Some(fields) => Ok(manifest.with_fields(fields)?),
-        None if manifest.is_generic() => Ok(manifest.with_fields(&[])?),
-        None => Ok(manifest.clone()),
+pub(crate) fn effective(spec: &StageSpec) -> Result<Manifest, BindCause> {
+    let manifest = spec.module.manifest();
+    if spec.fields.is_none() && spec.record.is_none() && !manifest.is_generic() {
+        return Ok(manifest.clone());
     }
+    let fields = spec.fields.as_deref().unwrap_or_default();
+    Ok(manifest.with_fields(fields, spec.record.as_deref())?)
 }
 
 /// What is wrong, gathered.

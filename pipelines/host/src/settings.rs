@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use retrotap_abi::layout;
-use retrotap_abi::manifest::{Manifest, Parameter, ParameterDefault, Table as TableLayout};
+use retrotap_abi::manifest::{
+    GenericField, Manifest, Parameter, ParameterDefault, Table as TableLayout,
+};
 
 use crate::suggest::suggestion;
 
@@ -178,6 +180,7 @@ impl Config {
                 vec![false; manifest.tables.len()],
             ),
         };
+        config.fill_field_table(manifest);
         let mut problems = Vec::new();
         for (place, parameter) in manifest.parameters.iter().enumerate() {
             match parameter
@@ -219,6 +222,34 @@ impl Config {
             Ok(config)
         } else {
             Err(problems)
+        }
+    }
+
+    /// What the adapter says of its fields. It was checked when the effective manifest was made.
+    fn fill_field_table(&mut self, manifest: &Manifest) {
+        if manifest.field_table_bytes() == 0 {
+            return;
+        }
+        let start = manifest.field_table_offset();
+        let fields = manifest.given_fields();
+        self.bytes[start..start + 4].copy_from_slice(&(fields.len() as u32).to_le_bytes());
+        for (row, field) in fields.iter().enumerate() {
+            let at = |slot| start + layout::cell_offset(row, slot, manifest.field_slots());
+            self.set_number(at(0), f64::from(field.kind.number()));
+            for (place, parameter) in manifest.field_parameters.iter().enumerate() {
+                self.set_field_parameter(at(manifest.field_slot(place)), parameter, field);
+            }
+        }
+    }
+
+    fn set_field_parameter(&mut self, at: usize, parameter: &Parameter, field: &GenericField) {
+        let value = field.params.get(&parameter.name);
+        match value.or(parameter.default.as_ref()) {
+            Some(ParameterDefault::Choice(text)) if parameter.bytes_max.is_some() => {
+                self.bytes[at..at + text.len()].copy_from_slice(text.as_bytes());
+            }
+            Some(value) => self.set_number(at, parameter.number_of(value).unwrap_or_default()),
+            None => {}
         }
     }
 
@@ -341,13 +372,18 @@ impl Config {
         self.bytes[offset..offset + layout::SLOT_BYTES].copy_from_slice(&number.to_le_bytes());
     }
 
-    /// The name of a table's row, if there is such a table and row.
-    pub(crate) fn row_name(
-        &self,
-        manifest: &Manifest,
+    /// The name of a table's row, if there is such a table and row. The fields of a generic stage are
+    /// rows of `fields`.
+    pub(crate) fn row_name<'a>(
+        &'a self,
+        manifest: &'a Manifest,
         table: Option<&str>,
         row: u32,
-    ) -> Option<&str> {
+    ) -> Option<&'a str> {
+        if manifest.fields.is_some() && table == Some("fields") {
+            let field = manifest.given_fields().get(row as usize)?;
+            return Some(&field.name);
+        }
         let place = manifest
             .tables
             .iter()

@@ -10,9 +10,9 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use retrotap_abi::manifest::{GenericField, Manifest};
+use retrotap_abi::manifest::Manifest;
 
-use crate::bind::{BindCause, BindError, bind};
+use crate::bind::{BindCause, BindError, StageSpec, bind};
 use crate::engine::{Code, Engine, Instance};
 use crate::guest::{Guest, StartError};
 use crate::module::Module;
@@ -34,17 +34,14 @@ struct Ready {
 }
 
 impl Successor {
-    /// Compiles a module and makes an instance of it. `fields` are those of a generic stage.
+    /// Compiles a stage's module and makes an instance of it. Of a generic stage the spec says what fields
+    /// it has; parameters and tables are those that its forerunner was given, whatever stands there.
     ///
     /// # Errors
     ///
     /// The engine refuses it, or the fields aren't for it.
-    pub fn new(
-        engine: &Engine,
-        module: &Arc<Module>,
-        fields: Option<&[GenericField]>,
-    ) -> Result<Self, BindCause> {
-        let manifest = effective(module.manifest(), fields)?;
+    pub fn new(engine: &Engine, spec: &StageSpec) -> Result<Self, BindCause> {
+        let (module, manifest) = (&spec.module, effective(spec)?);
         let code = engine.prepare(module)?;
         let fresh = Mutex::new(Some(code.instantiate()?));
         Ok(Self(Arc::new(Ready {

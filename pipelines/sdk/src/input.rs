@@ -117,11 +117,22 @@ impl<'a> Cells<'a> {
     }
 }
 
-impl Row<'_> {
+impl<'a> Row<'a> {
     /// A cell. Zero for a column that isn't there, which generated code rules out.
     #[inline]
     pub fn f64(&self, column: usize) -> f64 {
         number(self.0, column * layout::SLOT_BYTES)
+    }
+
+    /// A text in that many slots, which ends where they do or with a zero. Empty for one that isn't
+    /// there.
+    #[inline]
+    pub fn text(&self, column: usize, slots: usize) -> &'a [u8] {
+        let start = column * layout::SLOT_BYTES;
+        let room = self.0.get(start..start + slots * layout::SLOT_BYTES);
+        let room = room.unwrap_or_default();
+        let end = room.iter().position(|byte| *byte == 0);
+        &room[..end.unwrap_or(room.len())]
     }
 }
 

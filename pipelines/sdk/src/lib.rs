@@ -47,6 +47,7 @@ pub use area::{Area, Memory};
 pub use guest::{Contract, Guest, Reason, Stage, StateWords};
 pub use input::{Cells, Row, Slots, parameter};
 pub use output::{Output, Record, SlotWriter};
+pub use retrotap_abi::layout::Kind;
 
 /// Everything that the build script made from `manifest.yaml`: `Input`, `Output`, `Config`, `Reason`,
 /// `Contract`, a struct per record and an enum per choice.

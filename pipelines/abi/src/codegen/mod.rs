@@ -2,10 +2,10 @@
 //! ever written twice.
 //!
 //! A stage's build script is one call of [`build`]; the stage then says
-//! `pub mod manifest { retrotap_sdk::manifest!(); }` and has everything typed. For AssemblyScript,
-//! [`assembly_script`] gives the same as constants.
+//! `pub mod manifest { retrotap_sdk::manifest!(); }` and has everything typed. For AssemblyScript and C,
+//! [`assembly_script`] and [`c`] give the same as constants.
 
-mod assembly_script;
+mod constants;
 mod names;
 mod rust;
 
@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs};
 
-pub use assembly_script::assembly_script;
+pub use constants::{assembly_script, c};
 pub use rust::rust;
 
 use crate::Manifest;
@@ -24,6 +24,12 @@ const STACK_BYTES: usize = 2048;
 /// What makes a module of a stage: memory in pages of one byte that can't grow, the stack first.
 const LINK_ARGS: [&str; 3] = ["--page-size=1", "--no-growable-memory", "--stack-first"];
 
+/// What a linker is told to make a module of a stage.
+pub fn link_args() -> impl Iterator<Item = String> {
+    let stack = format!("-zstack-size={STACK_BYTES}");
+    LINK_ARGS.map(str::to_owned).into_iter().chain([stack])
+}
+
 /// For `main` of a stage's build script: makes `manifest.rs` from the `manifest.yaml` beside it, and
 /// tells the linker what the ABI needs. Prints what is wrong and fails if the manifest isn't in order.
 pub fn build() -> ExitCode {
@@ -31,10 +37,9 @@ pub fn build() -> ExitCode {
     match generate(Path::new("manifest.yaml")) {
         Ok(()) => {
             if env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "wasm32") {
-                for argument in LINK_ARGS {
+                for argument in link_args() {
                     println!("cargo::rustc-link-arg-cdylib={argument}");
                 }
-                println!("cargo::rustc-link-arg-cdylib=-zstack-size={STACK_BYTES}");
             }
             ExitCode::SUCCESS
         }

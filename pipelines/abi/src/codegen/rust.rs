@@ -73,6 +73,11 @@ impl Source {
             "pub const FRAME_BYTES_MAX: usize = {};",
             manifest.sizes.frame_bytes_max
         );
+        if manifest.fields.is_some() {
+            line!(self, "/// The most fields that an adapter may list.");
+            let fields_max = crate::limits::FIELDS_MAX;
+            line!(self, "pub const FIELDS_MAX: usize = {fields_max};");
+        }
         for table in &manifest.tables {
             line!(self, "/// The most rows of the table `{}`.", table.name);
             let name = super::names::constant_name(&table.name);
@@ -278,6 +283,9 @@ impl Source {
         for (place, parameter) in manifest.parameters.iter().enumerate() {
             self.parameter(place, parameter, &mut methods)?;
         }
+        if manifest.field_table_bytes() > 0 {
+            self.field_table(manifest, &mut methods)?;
+        }
         for (place, table) in manifest.tables.iter().enumerate() {
             self.table(table)?;
             let (start, end) = (
@@ -330,6 +338,67 @@ impl Source {
         } else {
             let _ = writeln!(methods, "    pub fn {name}(&self) -> f64 {{ {read} }}");
         }
+        Ok(())
+    }
+
+    /// The rows of the field table: what the adapter says of each field.
+    fn field_table(&mut self, manifest: &Manifest, methods: &mut String) -> Result<(), String> {
+        self.claim("Field")?;
+        let known = &manifest.field_parameters;
+        for parameter in known.iter().filter(|parameter| parameter.is_choice()) {
+            let name = type_name(&parameter.name);
+            self.choice(&name, &parameter.choices, &parameter.description)?;
+        }
+        let borrows = known.iter().any(|parameter| parameter.bytes_max.is_some());
+        let lifetime = if borrows { "<'a>" } else { "" };
+        line!(self, "/// What the adapter says of one of its fields.");
+        line!(self, "#[derive(Clone, Copy, Debug, PartialEq)]");
+        line!(self, "pub struct Field{lifetime} {{");
+        line!(self, "    /// What it holds.");
+        line!(self, "    pub kind: ::retrotap_sdk::Kind,");
+        for parameter in known {
+            self.doc(
+                "    ",
+                &parameter.description,
+                &unit_words(parameter.unit.as_deref()),
+            );
+            let value = match parameter.bytes_max {
+                Some(_) => "&'a [u8]".to_owned(),
+                None if parameter.is_choice() => type_name(&parameter.name),
+                None => "f64".to_owned(),
+            };
+            line!(self, "    pub {}: {value},", field_name(&parameter.name));
+        }
+        line!(self, "}}");
+        let start = manifest.field_table_offset();
+        let end = start + manifest.field_table_bytes();
+        let _ = writeln!(
+            methods,
+            "    /// The adapter's fields, in its order, which is that of the slots.\n    \
+             pub fn fields(&self) -> impl Iterator<Item = Field{lifetime}> + 'a {{\n        \
+             let cells = ::retrotap_sdk::Cells::new(&self.area[{start}..{end}], {});\n        \
+             (0..cells.rows()).filter_map(move |row| {{\n            \
+             let row = cells.row(row)?;\n            \
+             Some(Field {{\n                \
+             kind: ::retrotap_sdk::Kind::of_number(row.f64(0) as u32)?,",
+            manifest.field_slots()
+        );
+        for (place, parameter) in known.iter().enumerate() {
+            let slot = manifest.field_slot(place);
+            let read = match parameter.bytes_max {
+                Some(_) => format!("row.text({slot}, {})", parameter.slots()),
+                None if parameter.is_choice() => {
+                    format!(
+                        "{}::at(row.f64({slot}) as u32)?",
+                        type_name(&parameter.name)
+                    )
+                }
+                None => format!("row.f64({slot})"),
+            };
+            let name = field_name(&parameter.name);
+            let _ = writeln!(methods, "                {name}: {read},");
+        }
+        methods.push_str("            })\n        })\n    }\n");
         Ok(())
     }
 

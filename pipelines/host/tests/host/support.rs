@@ -47,6 +47,7 @@ pub fn spec(module: &Arc<Module>) -> StageSpec {
         params: BTreeMap::new(),
         tables: BTreeMap::new(),
         fields: None,
+        record: None,
     }
 }
 

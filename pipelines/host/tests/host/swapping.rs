@@ -71,7 +71,7 @@ fn value(pipeline: &mut Pipeline) -> f64 {
 }
 
 fn swap(engine: &Engine, pipeline: &mut Pipeline, module: &Arc<Module>) -> Result<bool, String> {
-    let next = Successor::new(engine, module, None).unwrap();
+    let next = Successor::new(engine, &spec(module)).unwrap();
     pipeline.swap(&next).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         lines.join("; ")
@@ -241,10 +241,10 @@ fn a_stage_that_was_put_aside_is_replaced_without_its_state() {
 #[test]
 fn a_successor_serves_more_than_one_pipeline() {
     for engine in engines() {
-        let next = Successor::new(&engine, &counter("1.1.0", 10.0, plain), None).unwrap();
+        let next = Successor::new(&engine, &spec(&counter("1.1.0", 10.0, plain))).unwrap();
         for _ in 0..3 {
             let mut pipeline = load(&engine, &counter("1.0.0", 1.0, plain));
-            assert_eq!(pipeline.swap(&next).unwrap(), true);
+            assert!(pipeline.swap(&next).unwrap());
             assert_eq!(value(&mut pipeline), 10.0);
         }
     }

@@ -194,6 +194,7 @@ pub fn pipeline(
             params: BTreeMap::new(),
             tables: BTreeMap::new(),
             fields: None,
+            record: None,
         };
         match *name {
             "axis-limits" => spec.params = limits(speed_max),
@@ -213,6 +214,7 @@ pub fn pipeline(
                     kind: Default::default(),
                     unit: Some(unit.into()),
                     optional,
+                    ..GenericField::default()
                 };
                 spec.fields = Some(vec![
                     field("distance_m", "m", false),

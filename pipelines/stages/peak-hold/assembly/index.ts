@@ -2,51 +2,30 @@
 //
 // The window begins with the first speed and is emitted once it is over: with the next speed, which is
 // still counted in, or by a tick where none comes. What it keeps true: every speed is in one window.
-import {
-  INPUT_BYTES, CONFIG_BYTES, OUTPUT_BYTES,
-  PARAMETER_WINDOW_S, SPEED_PEAKS, SPEED_PEAKS_FIELDS, SPEED_PEAKS_CYCLES,
-} from "./manifest";
+import { PARAMETER_WINDOW_S, SPEED_PEAKS, SPEED_PEAKS_CYCLES, SPEED_PEAKS_FIELDS } from "./manifest";
+import { begin, f64At, none, parameter, putF64, putI64, records } from "./retrotap";
 
-const HEAD_BYTES: i32 = 8;
-const SLOT_BYTES: i32 = 8;
+export { rt_abi, rt_config, rt_input, rt_output } from "./retrotap";
 
-const input = memory.data(INPUT_BYTES, 8);
-const config = memory.data(CONFIG_BYTES, 8);
-const output = memory.data(OUTPUT_BYTES, 8);
-const peaks = memory.data(INPUT_BYTES, 8);
+const AXES = SPEED_PEAKS_CYCLES;
+
+const peaks = memory.data(AXES * 8, 8);
 
 let windowNs: i64 = 0;
 let startNs: i64 = 0;
 let cycles: i64 = 0;
 
-export function rt_abi(): i32 {
-  return 1;
-}
-
-export function rt_input(): i32 {
-  return input as i32;
-}
-
-export function rt_config(): i32 {
-  return config as i32;
-}
-
-export function rt_output(): i32 {
-  return output as i32;
-}
-
 export function rt_configure(): i32 {
-  windowNs = (load<f64>(config + PARAMETER_WINDOW_S) * 1e9) as i64;
+  windowNs = (parameter(PARAMETER_WINDOW_S) * 1e9) as i64;
   return 0;
 }
 
 export function rt_process(_bytes: i32, tNs: i64): i32 {
   const first = cycles == 0;
   if (first) startNs = tNs;
-  for (let axis = 0; axis < SPEED_PEAKS_CYCLES; axis++) {
-    const slot = axis * SLOT_BYTES;
-    const speed = abs<f64>(load<f64>(input + HEAD_BYTES + slot));
-    if (first || speed > load<f64>(peaks + slot)) store<f64>(peaks + slot, speed);
+  for (let axis = 0; axis < AXES; axis++) {
+    const speed = abs<f64>(f64At(axis));
+    if (first || speed > load<f64>(peaks + axis * 8)) store<f64>(peaks + axis * 8, speed);
   }
   cycles += 1;
   return emitIfOver(tNs);
@@ -57,14 +36,11 @@ export function rt_tick(tNs: i64): i32 {
 }
 
 function emitIfOver(tNs: i64): i32 {
-  if (cycles == 0 || tNs - startNs < windowNs) return 0;
-  store<i32>(output, SPEED_PEAKS);
-  store<i32>(output + 4, (1 << SPEED_PEAKS_FIELDS) - 1);
-  for (let axis = 0; axis < SPEED_PEAKS_CYCLES; axis++) {
-    const slot = axis * SLOT_BYTES;
-    store<f64>(output + HEAD_BYTES + slot, load<f64>(peaks + slot));
-  }
-  store<i64>(output + HEAD_BYTES + SPEED_PEAKS_CYCLES * SLOT_BYTES, cycles);
+  none();
+  if (cycles == 0 || tNs - startNs < windowNs) return records();
+  begin(SPEED_PEAKS, SPEED_PEAKS_FIELDS);
+  for (let axis = 0; axis < AXES; axis++) putF64(axis, load<f64>(peaks + axis * 8));
+  putI64(SPEED_PEAKS_CYCLES, cycles);
   cycles = 0;
-  return 1;
+  return records();
 }

@@ -17,10 +17,7 @@ pub mod manifest {
 }
 
 use average::Average;
-use manifest::{Config, Contract, Input, Method, Reason, SMOOTHED};
-
-/// The most fields of a record in ABI 1.
-const FIELDS_MAX: usize = 32;
+use manifest::{Config, Contract, FIELDS_MAX, Input, Method, Reason, SMOOTHED};
 
 /// The stage.
 #[derive(Debug)]
