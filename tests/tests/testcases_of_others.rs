@@ -60,7 +60,7 @@ impl Case {
                     line_ns: read.line_ns,
                     wall_ns,
                 },
-                bytes: read.bytes.clone().into(),
+                bytes: read.bytes.clone(),
                 marks: Vec::new(),
             };
             capture.chunk(&chunk).expect("memory");

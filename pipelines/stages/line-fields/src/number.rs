@@ -114,7 +114,7 @@ impl Decimal {
         let magnitude = match self.exponent {
             _ if self.digits == 0 => 0.0,
             0..=POWER_MAX => digits * power(self.exponent),
-            exponent if exponent >= -POWER_MAX && exponent < 0 => digits / power(-exponent),
+            exponent if (-POWER_MAX..0).contains(&exponent) => digits / power(-exponent),
             _ => return Err(Wrong::TooLong),
         };
         Ok(if self.negative { -magnitude } else { magnitude })
