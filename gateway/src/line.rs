@@ -32,11 +32,11 @@ use std::sync::Arc;
 
 use retrotap_adapters::framing::{Event, Framer, FramingError, LineErrors, Received, SkipCause};
 use retrotap_host::{
-    BindError, FRAME_TOO_LONG, Pipeline, REQUIRED_FIELD_ABSENT, RecordRef, SettingError, Strike,
-    Value, Verdict,
+    BindError, FRAME_TOO_LONG, ParamValue, Pipeline, REQUIRED_FIELD_ABSENT, RecordRef,
+    SettingError, Strike, Value, Verdict,
 };
 
-use crate::cell::separation::Cause;
+use crate::cell::separation::{Cause, Rules};
 use crate::gauge::Gauge;
 use crate::modules::assemble::{Assembled, OBSTACLES};
 use crate::spool::Fields;
@@ -46,7 +46,7 @@ pub use hands::{Hands, Writes};
 pub use inputs::{Input, InputError, Parameter, Swap, adapter_of, params_of, table_used};
 use judge::Judge;
 pub use judge::{GATEWAY_MODULE, Judged, SEPARATION_STATE, manifest_json};
-pub use live::{Asked, Live, Probation, Returned, Swapped, run, supervise};
+pub use live::{Asked, Live, Probation, Returned, Swapped, Values, run, supervise};
 pub use oracle::Oracle;
 pub use recording::Recording;
 
@@ -319,6 +319,22 @@ impl Line {
     /// Whether a cell watches this robot.
     pub fn is_judged(&self) -> bool {
         self.judge.is_some()
+    }
+
+    /// The rules by which the robot is judged, if it is.
+    pub fn rules(&self) -> Option<&Rules> {
+        self.judge.as_ref().map(Judge::rules)
+    }
+
+    /// The stage that the robot's separation comes from, if it is judged.
+    pub fn separation_stage(&self) -> Option<&str> {
+        let module = self.judge.as_ref()?.module();
+        Some(module.split_once('@').map_or(module, |(stage, _)| stage))
+    }
+
+    /// What a parameter of a stage is at present.
+    pub fn parameter(&self, stage: &str, name: &str) -> Option<ParamValue> {
+        self.pipeline.param(stage, name)
     }
 
     /// What the rules allow the gateway to take from a byte to what follows from it.

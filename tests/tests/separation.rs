@@ -24,12 +24,13 @@ use retrotap_adapters::framing::{Parity, SerialSettings};
 use retrotap_host::ParamValue;
 use retrotap_tests::binary;
 use retrotap_tests::gateway::Gateway;
+use retrotap_tests::http::request_with;
 use retrotap_tests::mosquitto::{Listener, Mosquitto};
 use retrotap_tests::ports::free_port;
 use retrotap_tests::robot::{CYCLE_BYTES, bytes, one_by_one, unbroken, way};
 use retrotap_tests::subscriber::{Subscriber, eventually};
 use rumqttc::{AsyncClient, Broker, MqttOptions, PublishOptions, QoS};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 const MACHINE: &str = "robot-1";
@@ -499,6 +500,127 @@ async fn stop_bytes_go_out_once_and_nothing_is_written_where_nothing_is_declared
         let got = got.map_or(0, |got| got.expect("it works"));
         assert_eq!(&heard[..got], expected, "{}", gateway.log());
     }
+}
+
+/// Who has claimed a gateway with the code in its log.
+struct Admin {
+    page: u16,
+    headers: String,
+}
+
+impl Admin {
+    fn of(gateway: &Gateway) -> Self {
+        let page = gateway.page();
+        let log = gateway.log();
+        let (_, code) = log
+            .split_once("with the code ")
+            .expect("nobody is an admin yet");
+        let code = code.split(',').next().expect("the code");
+        let claim = json!({"code": code, "user": "ann", "password": "three long words"});
+        let claimed = request_with(page, "POST", "/api/v1/claim", "", &claim.to_string());
+        let claimed = claimed.expect("an answer");
+        assert_eq!(claimed.status, 200, "{}", claimed.body);
+        let cookie = claimed.head.lines().find_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            name.eq_ignore_ascii_case("set-cookie").then_some(value)
+        });
+        let cookie = cookie.and_then(|cookie| cookie.split(';').next());
+        let session: Value = serde_json::from_str(&claimed.body).expect("JSON");
+        let headers = format!(
+            "Cookie: {}\r\nX-CSRF-Token: {}\r\n",
+            cookie.expect("a session"),
+            session["csrf"].as_str().expect("a token")
+        );
+        Self { page, headers }
+    }
+
+    /// The cell, which nobody else may look at once the gateway is claimed.
+    fn cell(&self) -> Value {
+        let answer = request_with(self.page, "GET", "/api/v1/status", &self.headers, "");
+        let status: Value = serde_json::from_str(&answer.expect("an answer").body).expect("JSON");
+        status["cells"][0].clone()
+    }
+
+    async fn sees(&self, state: &str) {
+        eventually(state, || self.cell()["state"] == state).await;
+    }
+
+    /// Status and body of a change of the cell's parameters.
+    fn parameters(&self, values: &Value) -> (u16, Value) {
+        let path = "/api/v1/cells/cell/parameters";
+        let answer = request_with(self.page, "PUT", path, &self.headers, &values.to_string());
+        let answer = answer.expect("an answer");
+        (
+            answer.status,
+            serde_json::from_str(&answer.body).expect("JSON"),
+        )
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_changes_what_a_cell_is_judged_with_and_what_is_refused_changes_nothing() {
+    let plant = Plant::new();
+    let subscriber =
+        Subscriber::start(plant.broker.port(), None, "retrotap/1/aachen/cell-3/#").await;
+    let gateway = plant.gateway();
+    let _source = Source::start(plant.broker.port(), FAR_M);
+    becomes(&gateway, "clear").await;
+    let admin = Admin::of(&gateway);
+
+    // Nobody without a session, and nothing that isn't one of them, out of its range, or no number.
+    let nobody = Admin {
+        page: gateway.page(),
+        headers: String::new(),
+    };
+    assert_eq!(nobody.parameters(&json!({"intrusion_m": 60.0})).0, 401);
+    for wrong in [
+        json!({"intrusion_m": 60.0, "no_such": 1.0}),
+        json!({"intrusion_m": 60.0, "human_speed_m_per_s": -3.0}),
+        json!({"intrusion_m": 60.0, "hold_s": 0.0}),
+        json!({"intrusion_m": "far"}),
+        json!({"rule": "off"}),
+    ] {
+        let (status, problem) = admin.parameters(&wrong);
+        assert_eq!(status, 422, "{wrong}: {problem}");
+    }
+    assert_eq!(admin.cell()["state"], "clear");
+
+    // A robot that reaches 60 m farther is too near at 40 m.
+    let (status, changed) = admin.parameters(&json!({"intrusion_m": 60.0, "warn_margin_m": 0.7}));
+    assert_eq!(status, 200, "{changed}");
+    assert_eq!(
+        changed["was"],
+        json!({"intrusion_m": 0.1, "warn_margin_m": 0.5})
+    );
+    admin.sees("stop").await;
+    assert_eq!(admin.cell()["warn_margin_m"], 0.7);
+    eventually("the next cycle's separation", || {
+        admin.cell()["separation"]["intrusion_m"] == 60.0
+    })
+    .await;
+    is_permitted(&plant, false).await;
+
+    let (status, _) = admin.parameters(&json!({"intrusion_m": 0.1}));
+    assert_eq!(status, 200);
+    admin.sees("clear").await;
+
+    // What decided is in the lake's inputs, and who did it in the audit log.
+    eventually("the changes as inputs", || {
+        let inputs = subscriber.entries("inputs");
+        let of = |value| {
+            inputs
+                .iter()
+                .any(|input| input.contains("intrusion_m") && input.contains(value))
+        };
+        of("60") && of("0.1")
+    })
+    .await;
+    let audit = request_with(gateway.page(), "GET", "/api/v1/audit", &admin.headers, "");
+    let audit = audit.expect("an answer").body;
+    assert!(
+        audit.contains("parameters_changed") && audit.contains("ann"),
+        "{audit}"
+    );
 }
 
 /// A line whose robot is judged, as `separation` of the settings makes it.

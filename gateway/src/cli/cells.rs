@@ -13,12 +13,12 @@ use tokio::sync::mpsc;
 use super::robots;
 use crate::cell::obstacles::{Room, Sighting, Snapshot, SnapshotError};
 use crate::cell::permit::Permit;
-use crate::cell::separation::{Cause, State};
+use crate::cell::separation::{Cause, Rules, State};
 use crate::cell::source::{Source, SourceError};
 use crate::cell::standing::Standing;
 use crate::config::cell::{Action, Cell, SourceWay};
 use crate::gauge::Gauge;
-use crate::line::{Hands, Input, Writes};
+use crate::line::{Asked, Hands, Input, Writes};
 use crate::port::LineClock;
 use crate::time::rfc3339;
 use crate::uplink::{Hear, Heard};
@@ -33,6 +33,8 @@ pub struct Cells {
     simulated: bool,
     /// Where inputs to a machine's line go; filled as lines begin.
     lines: Mutex<BTreeMap<Arc<str>, mpsc::Sender<Input>>>,
+    /// The same for what is answered.
+    asked: Mutex<BTreeMap<Arc<str>, mpsc::Sender<Asked>>>,
 }
 
 /// One cell.
@@ -40,6 +42,8 @@ pub struct Cells {
 pub(super) struct Running {
     pub plan: Cell,
     pub standing: Arc<Standing>,
+    /// By which its robots are judged at present; `None`: none of them is.
+    pub rules: Mutex<Option<Rules>>,
     source: Mutex<Option<Source>>,
     newest: Mutex<Option<Arc<Sighting>>>,
     told: Mutex<Told>,
@@ -88,6 +92,7 @@ impl Cells {
             let standing = Standing::new(Arc::clone(&plan.id), plan.robots.len());
             Running {
                 standing: Arc::new(standing),
+                rules: Mutex::new(robots::rules(&plan)),
                 source: Mutex::new(plan.source.map(time_to_live_ns).map(Source::new)),
                 newest: Mutex::new(None),
                 told: Mutex::new(Told {
@@ -106,6 +111,7 @@ impl Cells {
             running: running.collect(),
             simulated,
             lines: Mutex::default(),
+            asked: Mutex::default(),
         }
     }
 
@@ -171,9 +177,15 @@ impl Cells {
         Hands::new(robot, writes.collect())
     }
 
-    /// A line takes inputs here from now on.
-    pub fn line_begins(&self, machine: &Arc<str>, inputs: mpsc::Sender<Input>) {
+    /// A line takes inputs and is asked here from now on.
+    pub fn line_begins(
+        &self,
+        machine: &Arc<str>,
+        inputs: mpsc::Sender<Input>,
+        asked: mpsc::Sender<Asked>,
+    ) {
         lock(&self.lines).insert(Arc::clone(machine), inputs);
+        lock(&self.asked).insert(Arc::clone(machine), asked);
     }
 
     /// A source said where people are, by a way; the JSON is that of [`crate::cell::source`].
@@ -241,6 +253,11 @@ impl Cells {
         full.map_or(Ok(()), |machine| Err(HearError::Full(machine)))
     }
 
+    /// The way to ask a machine's line.
+    pub(super) fn line(&self, machine: &str) -> Option<mpsc::Sender<Asked>> {
+        lock(&self.asked).get(machine).cloned()
+    }
+
     fn of(&self, machine: &str) -> Option<(&Running, usize)> {
         self.running.iter().find_map(|cell| {
             let mut robots = cell.plan.robots.iter();
@@ -279,11 +296,8 @@ impl Cells {
         let fixtures = cell.plan.fixtures.iter();
         let seen = newest.as_deref().map(|seen| &seen.obstacles);
         let obstacles: Vec<_> = fixtures.chain(seen).flat_map(Snapshot::obstacles).collect();
-        let warn_margin_m = cell
-            .plan
-            .separation
-            .as_ref()
-            .map_or(0.0, |it| it.warn_margin_m);
+        let rules = lock(&cell.rules).clone();
+        let warn_margin_m = rules.map_or(0.0, |rules| rules.warn_margin_m);
         CellStatus {
             id: cell.plan.id.to_string(),
             state: match state {
@@ -438,6 +452,6 @@ fn fields_of(json: &str) -> Option<RecordText> {
     Some(RecordText::new(record.fields.get().into()))
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

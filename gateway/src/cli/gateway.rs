@@ -20,8 +20,8 @@ use crate::cell::obstacles::Snapshot;
 use crate::config;
 use crate::config::cell::{Cell, SourceWay};
 use crate::config::limits::{
-    CELL_REQUESTS_MAX, HEARD_PENDING_MAX, INPUTS_PENDING_MAX, MODULE_CHUNKS_PENDING_MAX,
-    MODULE_REQUESTS_MAX,
+    CELL_REQUESTS_MAX, HEARD_PENDING_MAX, INPUTS_PENDING_MAX, LINE_ASKED_MAX,
+    MODULE_CHUNKS_PENDING_MAX, MODULE_REQUESTS_MAX,
 };
 use crate::gauge::Gauge;
 use crate::line::{
@@ -213,7 +213,8 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
             machine: Arc::clone(&machine.id),
             gauge: gauge.clone(),
         });
-        cells.line_begins(&machine.id, sender);
+        let (to_line, asked) = mpsc::channel(LINE_ASKED_MAX);
+        cells.line_begins(&machine.id, sender, to_line.clone());
         let recording = match &plan.record_dir {
             None => None,
             Some(folder) => Some(record(folder, &machine, &beginning, clock)?),
@@ -227,7 +228,7 @@ pub async fn start(plan: Plan) -> anyhow::Result<Gateway> {
         };
         let catalog = modules_begin.catalog.clone();
         let probation = modules_begin.probation.take();
-        let (asked, waits) = modules.line_begins(machine.clone(), adapter.clone(), modules_begin);
+        let waits = modules.line_begins(machine.clone(), adapter.clone(), modules_begin, to_line);
         on_probation.extend(waits);
         let live = Live {
             machine: Arc::clone(&machine.id),

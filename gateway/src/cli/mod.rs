@@ -19,6 +19,7 @@ mod module_chunks;
 mod module_folder;
 pub mod modules;
 mod page;
+mod parameters;
 mod plan;
 pub mod ports;
 pub mod record;

@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::gateway::{Loaded, MachinePlan, load};
 use crate::config::cell::Cell;
-use crate::config::limits::{LINE_ASKED_MAX, SWAP_ANSWERS_WITHIN};
+use crate::config::limits::SWAP_ANSWERS_WITHIN;
 use crate::line::{Asked, GATEWAY_MODULE, Probation, Returned, Swap, Swapped, manifest_json};
 use crate::modules::assemble::{hex, successor_spec};
 use crate::modules::catalog::{Catalog, LoadedAdapter};
@@ -177,14 +177,14 @@ impl Modules {
         })
     }
 
-    /// A machine's line begins; where what is asked of it comes out.
+    /// A machine's line begins, and is asked by this way.
     pub fn line_begins(
         &mut self,
         plan: MachinePlan,
         adapter: LoadedAdapter,
         beginning: Beginning,
-    ) -> (mpsc::Receiver<Asked>, Option<Waits>) {
-        let (line, asked) = mpsc::channel(LINE_ASKED_MAX);
+        line: mpsc::Sender<Asked>,
+    ) -> Option<Waits> {
         let waits = beginning.fated.map(|(stage, fated)| Waits {
             machine: Arc::clone(&plan.id),
             stage,
@@ -201,7 +201,7 @@ impl Modules {
             plan,
         };
         self.machines.insert(Arc::clone(&machine.plan.id), machine);
-        (asked, waits)
+        waits
     }
 
     /// Runs a module in the place of what runs: at once, or beside it for a while first.

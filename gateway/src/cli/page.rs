@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::cells::{Cells, HearError};
 use super::gateway::alarm_of;
 use super::modules::Modules;
+use super::parameters;
 use crate::cell::source::SourceError;
 use crate::config::cell::SourceWay;
 use crate::config::limits::EVENTS_DEFAULT;
@@ -86,17 +87,12 @@ pub(super) async fn answer_for(
                 let heard = cells.hear(&cell, SourceWay::Api, snapshot.as_bytes());
                 let _ = answer.send(heard.map_err(|error| refusal(&error)));
             }
-            Some(CellRequest::Parameters { cell, answer, .. }) => {
-                let refused = match cells.running().iter().any(|known| *known.plan.id == *cell) {
-                    false => Refusal::UnknownCell,
-                    // A line doesn't say yet what its stage made of a parameter.
-                    true => Refusal::Unavailable(
-                        "This gateway changes a cell's parameters by its settings file and a \
-                         restart alone."
-                            .to_owned(),
-                    ),
-                };
-                let _ = answer.send(Err(refused));
+            Some(CellRequest::Parameters {
+                cell,
+                values,
+                answer,
+            }) => {
+                let _ = answer.send(parameters::change(&cells, &cell, &values).await);
             }
             None => return,
         }

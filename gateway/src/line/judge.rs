@@ -130,6 +130,16 @@ impl Judge {
         self.rules = rules;
     }
 
+    /// Those that hold.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The module whose records bring a separation.
+    pub fn module(&self) -> &str {
+        &self.module
+    }
+
     /// What the rules allow the gateway to take.
     pub fn gateway_latency_ns(&self) -> u64 {
         self.rules.gateway_latency_ns

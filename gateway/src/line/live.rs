@@ -9,13 +9,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use retrotap_adapters::framing::SerialSettings;
+use retrotap_host::ParamValue;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::shadow::Tap;
-use super::{ApplyError, Hands, Input, Line, Oracle, Output, Recording, Swap};
+use super::{ApplyError, Hands, Input, Line, Oracle, Output, Parameter, Recording, Swap};
 use crate::capture::{Input as Captured, InputKind};
+use crate::cell::separation::Rules;
 use crate::config::limits::{
     CLOCK_ASKED_EVERY_NS, LINE_RESTART_PAUSE_MAX, LINE_RESTART_PAUSE_MIN, LINE_TURN_EVERY,
     TICK_EVERY,
@@ -38,7 +40,7 @@ pub struct Live {
     pub serial: SerialSettings,
     /// Changes from outside; the line lives on when nobody is left to send any.
     pub inputs: mpsc::Receiver<Input>,
-    /// What is asked of it about its modules.
+    /// What is asked of it, and answered.
     pub asked: mpsc::Receiver<Asked>,
     /// A module that has yet to show that it behaves.
     pub probation: Option<Probation>,
@@ -63,7 +65,7 @@ pub struct Live {
     pub clock: LineClock,
 }
 
-/// What a line is asked about its modules.
+/// What a line is asked, and answers.
 #[derive(Debug)]
 pub enum Asked {
     /// Put another version in between two frames.
@@ -77,6 +79,22 @@ pub enum Asked {
     },
     /// Let somebody see all that comes in from now on.
     Watch(Tap),
+    /// Judge the robot with other values from now on: with all of them, or with none.
+    Separation {
+        /// With which.
+        with: Values,
+        /// With which it was judged before. Nothing is changed for who doesn't wait any more.
+        answer: oneshot::Sender<Result<Values, ApplyError>>,
+    },
+}
+
+/// What a robot is judged with, or the part of it that changes.
+#[derive(Debug, Clone, Default)]
+pub struct Values {
+    /// Parameters by name, of the stage that its separation comes from.
+    pub parameters: Vec<(String, ParamValue)>,
+    /// The rules.
+    pub rules: Option<Rules>,
 }
 
 /// A version was put in.
@@ -343,7 +361,46 @@ fn answer(line: &mut Line, live: &mut Live, asked: Asked, watch: &Watch) {
             }
             live.tap = Some(tap);
         }
+        Asked::Separation { with, answer } => {
+            if !answer.is_closed() {
+                let _ = answer.send(judge_with(line, live, with, watch));
+            }
+        }
     }
+}
+
+/// Applies all values, or none; gives those before.
+fn judge_with(
+    line: &mut Line,
+    live: &mut Live,
+    with: Values,
+    watch: &Watch,
+) -> Result<Values, ApplyError> {
+    let stage = line
+        .separation_stage()
+        .ok_or(ApplyError::NoSeparation)?
+        .to_owned();
+    let parameter = |(name, value): (String, ParamValue)| {
+        let stage = stage.clone();
+        Input::Parameter(Parameter { stage, name, value })
+    };
+    let mut before = Values::default();
+    for (name, value) in with.parameters {
+        let was = line.parameter(&stage, &name);
+        if let Err(error) = apply(line, live, &parameter((name.clone(), value)), watch) {
+            for was in before.parameters.into_iter().rev() {
+                take(line, live, &parameter(was), watch);
+            }
+            return Err(error);
+        }
+        before.parameters.extend(was.map(|was| (name, was)));
+    }
+    if let Some(rules) = with.rules {
+        before.rules = line.rules().cloned();
+        // A line that is judged takes any rules.
+        apply(line, live, &Input::Rules(rules), watch)?;
+    }
+    Ok(before)
 }
 
 /// Takes back a module that was put aside while on probation, and lets go what is over.

@@ -204,6 +204,11 @@ impl Guest {
     }
 
     /// The parameters and tables that somebody gave it.
+    /// What a parameter is at present.
+    pub(crate) fn param(&self, name: &str) -> Option<ParamValue> {
+        self.config.param(&self.manifest, name)
+    }
+
     pub(crate) fn given(&self) -> (BTreeMap<String, ParamValue>, BTreeMap<String, Table>) {
         let manifest = &self.manifest;
         (self.config.params(manifest), self.config.tables(manifest))

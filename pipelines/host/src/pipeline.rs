@@ -231,6 +231,12 @@ impl Pipeline {
         Outcome { pipeline, verdict }
     }
 
+    /// What a parameter is at present; `None`: there is no such one.
+    pub fn param(&self, stage: &str, name: &str) -> Option<ParamValue> {
+        let of = |guest: &&Guest| guest.manifest.stage == stage;
+        self.guests.iter().find(of)?.param(name)
+    }
+
     /// Sets a parameter between two inputs. Whatever goes wrong, the value before holds.
     pub fn set_param(
         &mut self,

@@ -322,18 +322,28 @@ impl Config {
         let given = manifest.parameters.iter().zip(&self.given.0).enumerate();
         given
             .filter(|(_, (_, given))| **given)
-            .map(|(place, (parameter, _))| {
-                let number = self.number(layout::parameter_offset(place));
-                let value = match parameter.choices.get(number as usize) {
-                    Some(choice) => ParamValue::Choice(choice.clone()),
-                    None => ParamValue::Number {
-                        value: number,
-                        unit: parameter.unit.clone(),
-                    },
-                };
-                (parameter.name.clone(), value)
-            })
+            .map(|(place, (parameter, _))| (parameter.name.clone(), self.value(place, parameter)))
             .collect()
+    }
+
+    /// What a parameter is at present, given or by default; `None`: there is no such one.
+    pub(crate) fn param(&self, manifest: &Manifest, name: &str) -> Option<ParamValue> {
+        let place = manifest
+            .parameters
+            .iter()
+            .position(|known| known.name == name)?;
+        Some(self.value(place, manifest.parameters.get(place)?))
+    }
+
+    fn value(&self, place: usize, parameter: &Parameter) -> ParamValue {
+        let number = self.number(layout::parameter_offset(place));
+        match parameter.choices.get(number as usize) {
+            Some(choice) => ParamValue::Choice(choice.clone()),
+            None => ParamValue::Number {
+                value: number,
+                unit: parameter.unit.clone(),
+            },
+        }
     }
 
     /// The tables that somebody gave.

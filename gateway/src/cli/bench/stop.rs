@@ -117,7 +117,7 @@ fn margins(line: &mut Line) -> anyhow::Result<[f64; 2]> {
         };
         line.receive(&chunk, &mut |output| {
             if let Output::Judged(judged) = output
-                && judged.at == at
+                && judged.at.line_ns == at.line_ns
             {
                 let fields = judged.separation.into_iter().flat_map(|it| it.fields());
                 for (name, value) in fields {
